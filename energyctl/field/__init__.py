@@ -1,1 +1,1 @@
-""""""
+"""Input: what the devices say, when it was said and how far it may be trusted."""

@@ -1,0 +1,52 @@
+# Two commands are all a new user needs: `make demo` and `make test`. Both set everything up first.
+# uv is used when it is there, plain pip when not; python3-venv may be absent.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: demo test lint check bench lock clean setup
+
+demo: setup
+	@$(BIN)/energyctl demo
+
+test: setup
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
+
+lint: setup
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+check: lint test
+
+bench: setup
+	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+
+setup: $(READY)
+
+$(READY): requirements.lock requirements-boot.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "energyctl needs Python 3.11 or newer; try make PYTHON=python3.11"; exit 1; }
+	@echo "setting up $(VENV) (once)"
+	@if command -v uv >/dev/null 2>&1; then \
+	  uv venv -q --clear --python "$$(command -v $(PYTHON))" $(VENV) && \
+	  VIRTUAL_ENV=$(VENV) uv pip install -q --require-hashes -r requirements.lock && \
+	  VIRTUAL_ENV=$(VENV) uv pip install -q --no-deps --no-build-isolation -e . ; \
+	else \
+	  rm -rf $(VENV); \
+	  { $(PYTHON) -c 'import venv, ensurepip' 2>/dev/null && $(PYTHON) -m venv $(VENV) ; } || \
+	  { $(PYTHON) -m pip install -q --disable-pip-version-check --target .boot --require-hashes -r requirements-boot.lock && \
+	    PYTHONPATH=.boot $(PYTHON) -m virtualenv -q $(VENV) ; } && \
+	  $(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.lock && \
+	  $(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e . ; \
+	fi
+	@touch $(READY)
+
+# Needs uv. No index address is written into the lock files.
+lock:
+	uv pip compile -q pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements.lock
+	echo virtualenv | uv pip compile -q - --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements-boot.lock
+
+clean:
+	rm -rf $(VENV) .boot dist build .mypy_cache .ruff_cache .pytest_cache

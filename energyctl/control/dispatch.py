@@ -1,0 +1,226 @@
+"""Dispatch: carries out the cycle's actions on the wire, device by device, and keeps what we hold.
+
+The order for one action, on every path:
+1. the intent is in the journal (the cycle committed it before calling `submit`);
+2. before the first write to a point, what is found there is read and journaled as ours, and that is on disk;
+3. the command goes out; 4. value (and, where the protocol shows it, the winning priority) are read back;
+5. the outcome is journaled. Written but not in effect twice in a row is an alarm, and the point is left alone for
+   `HOLD_OFF_S`: we never fight an operator or another master.
+
+A device that is still busy with the last actions gets no new ones; the next cycle looks again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from energyctl.core.clock import Clock
+from energyctl.core.driver import Device, Driver, Refused, ShowsPriority, Written
+from energyctl.core.errors import EnergyctlError
+from energyctl.core.points import Quality, Sample, Setpoint
+from energyctl.core.records import JournalEntry, JournalKind
+
+from .alarms import Alarms
+from .gate import LastWrite
+from .handback import Group, HandedBack, group_of, hand_back
+from .leases import Action, ActionKind, Effect, Holding
+
+log = logging.getLogger(__name__)
+
+HOLD_OFF_S = 300.0
+RELEASE_AGAIN_S = 10.0
+MAX_TRIES = 2
+
+
+class Dispatcher:
+    """Owns everything that is ours on the devices of a site."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        devices: Mapping[str, Device],
+        drivers: Mapping[str, Driver],
+        lease_s: float,
+        commit: Callable[[Sequence[JournalEntry]], Awaitable[None]],
+        take: Callable[[Iterable[Sample]], None],
+        alarms: Alarms,
+    ) -> None:
+        self._clock = clock
+        self._devices = devices
+        self._drivers = drivers
+        self._lease_s = lease_s
+        self._commit = commit
+        self._take = take
+        self._alarms = alarms
+        self._found: dict[str, float | None] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._outcomes: list[JournalEntry] = []
+        self.cycle = 0
+        self.held: dict[str, Holding] = {}
+        self.counts = {"written": 0, "refreshed": 0, "refused": 0, "failed": 0, "released": 0}
+
+    def outcomes(self) -> tuple[JournalEntry, ...]:
+        """What happened since the last call, to be committed; ordered by point within a cycle."""
+        taken = tuple(sorted(self._outcomes, key=lambda entry: (entry.cycle, entry.point)))
+        self._outcomes.clear()
+        return taken
+
+    def last_writes(self) -> dict[str, LastWrite]:
+        """What the gate needs to know of what is held."""
+        return {point: LastWrite(h.setpoint.value, h.changed_at) for point, h in self.held.items()}
+
+    def on_hold(self) -> dict[str, str]:
+        """Points left alone for now, and why."""
+        now_s = self._clock.monotonic()
+        return {
+            point: f"{point} did not take our value twice; left alone for {holding.hold_until - now_s:.0f} s more"
+            for point, holding in self.held.items()
+            if holding.effect is Effect.HELD_OFF and holding.hold_until > now_s
+        }
+
+    def submit(self, actions: Sequence[Action], cycle: int) -> None:
+        """Start carrying out this cycle's actions; returns at once."""
+        self.cycle = cycle
+        by_device: dict[str, list[Action]] = {}
+        for action in actions:
+            by_device.setdefault(action.point.partition(".")[0], []).append(action)
+        for device, items in by_device.items():
+            running = self._tasks.get(device)
+            if running is None or running.done():
+                self._tasks[device] = asyncio.create_task(self._run(device, items), name=f"dispatch {device}")
+
+    async def settle(self) -> None:
+        """Wait until everything submitted is done."""
+        pending = [task for task in self._tasks.values() if not task.done()]
+        if pending:
+            await asyncio.gather(*pending, return_exceptions=True)
+
+    async def release_all(self) -> list[HandedBack]:
+        """Hand back everything that is held, devices in parallel; for a graceful stop."""
+        await self.settle()
+        by_device: dict[str, list[str]] = {}
+        for point in sorted(self.held):
+            by_device.setdefault(point.partition(".")[0], []).append(point)
+        results = await asyncio.gather(*(self._release_device(points) for points in by_device.values()))
+        return [item for device_results in results for item in device_results]
+
+    async def _release_device(self, points: Sequence[str]) -> list[HandedBack]:
+        return [await self._release(self.held[point].setpoint) for point in points]
+
+    async def _run(self, device: str, actions: Sequence[Action]) -> None:
+        with self._clock.busy():
+            for action in actions:
+                try:
+                    if action.kind is ActionKind.RELEASE:
+                        await self._release(action.setpoint)
+                    else:
+                        await self._write(self._devices[device], self._drivers[device], action)
+                except Exception as error:
+                    log.exception("%s of %s failed", action.kind, action.point)
+                    self._not_effective(action.setpoint, JournalKind.FAILED, f"{type(error).__name__}: {error}")
+
+    async def _write(self, device: Device, driver: Driver, action: Action) -> None:
+        setpoint, group = action.setpoint, group_of(device, action.point.partition(".")[2])
+        try:
+            await self._take_over(driver, group)
+            self._hold(action)
+            result = await driver.write(device.profile.command(device.id, group.name, setpoint.value, self._lease_s))
+            if isinstance(result, Written):
+                await self._read_back(device, driver, action)
+            elif isinstance(result, Refused):
+                self._not_effective(setpoint, JournalKind.REFUSED, f"{result.point}: {result.reason}")
+            else:
+                self._not_effective(setpoint, JournalKind.FAILED, f"{result.reason}; left changed: {result.stuck}")
+        except EnergyctlError as error:
+            self._not_effective(setpoint, JournalKind.FAILED, str(error))
+
+    async def _take_over(self, driver: Driver, group: Group) -> None:
+        new = [point for point in group.points if point not in self._found]
+        if not new:
+            return
+        samples = await driver.read(new)
+        values = {s.point: s.value if s.quality is not Quality.BAD else None for s in samples}
+        await self._commit([self._entry(JournalKind.OWN, point, values[point], detail=group.point) for point in new])
+        self._found.update(values)
+
+    def _hold(self, action: Action) -> None:
+        now_s, previous = self._clock.monotonic(), self.held.get(action.point)
+        changed = previous is None or previous.setpoint.value != action.setpoint.value
+        again = previous is not None and previous.effect is Effect.UNCONFIRMED and not changed
+        self.held[action.point] = Holding(
+            setpoint=action.setpoint,
+            expires_at=now_s + self._lease_s,
+            written_at=now_s,
+            changed_at=now_s if previous is None or changed else previous.changed_at,
+            effect=Effect.PENDING,
+            tries=previous.tries + 1 if previous is not None and again else 1,
+        )
+        self.counts["refreshed" if action.kind is ActionKind.REFRESH else "written"] += 1
+
+    async def _read_back(self, device: Device, driver: Driver, action: Action) -> None:
+        setpoint, point = action.setpoint, device.points[action.point]
+        sample = (await driver.read([action.point]))[0]
+        self._take([sample])
+        if sample.value is not None and abs(sample.value - setpoint.value) <= point.tolerance:
+            self._effective(setpoint, sample.value)
+            return
+        found = "nothing readable" if sample.value is None else f"{sample.value:g} {point.unit}".strip()
+        detail = f"wrote {setpoint.value:g}, read back {found}"
+        if isinstance(driver, ShowsPriority):
+            slots = await driver.priorities(action.point)
+            higher = [slot for slot in sorted(slots) if slot < driver.our_priority]
+            if higher:
+                detail += f"; priority {higher[0]} commands {slots[higher[0]]:g}"
+        self._not_effective(setpoint, JournalKind.FAILED, detail)
+
+    def _effective(self, setpoint: Setpoint, value: float) -> None:
+        self.held[setpoint.point] = replace(self.held[setpoint.point], effect=Effect.EFFECTIVE, tries=1)
+        self._record(JournalKind.WRITTEN, setpoint, value)
+        self._alarms.clear("not-effective", setpoint.point, self._clock.now())
+
+    def _not_effective(self, setpoint: Setpoint, kind: JournalKind, detail: str) -> None:
+        self.counts["refused" if kind is JournalKind.REFUSED else "failed"] += 1
+        self._record(kind, setpoint, None, detail)
+        holding = self.held.get(setpoint.point)
+        if holding is None:
+            return
+        if holding.tries < MAX_TRIES:
+            self.held[setpoint.point] = replace(holding, effect=Effect.UNCONFIRMED)
+            return
+        until = self._clock.monotonic() + HOLD_OFF_S
+        self.held[setpoint.point] = replace(holding, effect=Effect.HELD_OFF, hold_until=until, tries=0)
+        self._alarms.raise_("not-effective", setpoint.point, detail, self._clock.now())
+
+    async def _release(self, setpoint: Setpoint) -> HandedBack:
+        device_id, _, name = setpoint.point.partition(".")
+        device = self._devices[device_id]
+        group = group_of(device, name)
+        if setpoint.point in self.held:
+            self.held[setpoint.point] = replace(self.held[setpoint.point], effect=Effect.RELEASING)
+        result = await hand_back(device, self._drivers[device_id], group, self._found)
+        now = self._clock.now()
+        if result.ok:
+            self.counts["released"] += 1
+            self.held.pop(setpoint.point, None)
+            for point in group.points:
+                self._outcomes.append(self._entry(JournalKind.RELEASED, point, self._found.pop(point, None)))
+            self._alarms.clear("not-released", setpoint.point, now)
+        else:
+            self._outcomes.append(self._entry(JournalKind.FAILED, setpoint.point, None, detail=result.detail))
+            self._alarms.raise_("not-released", setpoint.point, result.detail, now)
+            if setpoint.point in self.held:
+                until = self._clock.monotonic() + RELEASE_AGAIN_S
+                self.held[setpoint.point] = replace(self.held[setpoint.point], effect=Effect.HELD_OFF, hold_until=until)
+        return result
+
+    def _record(self, kind: JournalKind, setpoint: Setpoint, value: float | None, detail: str = "") -> None:
+        entry = self._entry(kind, setpoint.point, value, detail=detail)
+        self._outcomes.append(
+            replace(entry, rank=setpoint.rank.name.lower(), source=setpoint.source, reason=setpoint.reason)
+        )
+
+    def _entry(self, kind: JournalKind, point: str, value: float | None, detail: str = "") -> JournalEntry:
+        return JournalEntry(self.cycle, self._clock.now(), kind, point, value, detail=detail)

@@ -1,0 +1,248 @@
+"""The control cycle: input, process, output, once per period.
+
+One cycle takes a snapshot of the field, finds what guides the site (see planning.ladder), collects every wish, lets them
+compete and pass the gate, commits samples and intents to disk, hands the actions to dispatch, and only then renews the
+leases and feeds the watchdog. Nothing in it waits for a device or for the planner. A cycle that comes late skips the
+periods it missed and counts them.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+
+from energyctl.config.site import Site
+from energyctl.control.alarms import Alarm, Alarms
+from energyctl.control.arbitrate import Verdict, arbitrate
+from energyctl.control.dispatch import Dispatcher
+from energyctl.control.gate import GateState, PointLimits, Refusal, check
+from energyctl.control.leases import Action, reconcile, renew
+from energyctl.control.setpoints import Course, Wishes, base_load, wishes
+from energyctl.control.tracking import Tracked
+from energyctl.core.clock import Clock, Turn
+from energyctl.core.errors import StoreError
+from energyctl.core.plan import Plan
+from energyctl.core.points import ProcessImage, Sample, Setpoint
+from energyctl.core.records import JournalEntry, JournalKind
+from energyctl.field.acquire import Acquisition
+from energyctl.planning.history import History
+from energyctl.planning.ladder import Guidance, Level, guide
+from energyctl.store import Batch
+
+from .notify import Notifier
+from .storing import StoreThread
+
+log = logging.getLogger(__name__)
+
+BASE_LOAD = "site.base_load"
+WAITING_ENTRIES = 10_000
+"""Journal lines kept in memory while the disk refuses them."""
+
+
+class Controller:
+    """Runs cycles, and holds what the rest of the daemon may look at."""
+
+    def __init__(
+        self,
+        site: Site,
+        clock: Clock,
+        acquisition: Acquisition,
+        dispatcher: Dispatcher,
+        store: StoreThread,
+        history: History,
+        alarms: Alarms,
+        notifier: Notifier,
+        period_s: float,
+        lease_s: float,
+        rules_only: bool,
+    ) -> None:
+        self._site, self._clock, self._acquisition, self._dispatcher = site, clock, acquisition, dispatcher
+        self._store, self._history, self._alarms, self._notifier = store, history, alarms, notifier
+        self._period_s, self._lease_s, self._rules_only = period_s, lease_s, rules_only
+        self._limits = point_limits(site)
+        self._watchdogs = {name: device.profile.watchdog.kind != "none" for name, device in site.devices.items()}
+        self._new_plan: Plan | None = None
+        self._entries: list[JournalEntry] = []
+        self._refused: dict[str, str] = {}
+        self.overrides: dict[str, Setpoint] = {}
+        self.cycle = 0
+        self.missed = 0
+        self.refusals = 0
+        self.plan: Plan | None = None
+        self.guidance = Guidance(Level.RELEASE, "not started")
+        self.tracked = Tracked((), None)
+        self.verdicts: Mapping[str, Verdict] = {}
+        self.image = ProcessImage(clock.now(), 0)
+
+    async def run(self) -> None:
+        """Run cycles for ever."""
+        with self._clock.busy():
+            due = self._clock.monotonic()
+            while True:
+                await self._clock.sleep_until(due, Turn.CYCLE)
+                await self.step()
+                due += self._period_s
+                late = self._clock.monotonic() - due
+                if late > 0:
+                    skipped = int(late // self._period_s) + 1
+                    self.missed += skipped
+                    due += skipped * self._period_s
+
+    def new_plan(self, plan: Plan) -> None:
+        """A plan has arrived; it guides from the next cycle on."""
+        self._new_plan = plan
+
+    def note(self, alarm: Alarm) -> None:
+        """Put a raised or cleared alarm into the journal."""
+        kind = JournalKind.CLEARED if alarm.cleared_at else JournalKind.ALARM
+        detail = f"{alarm.name}: {alarm.text}"
+        self._entries.append(JournalEntry(self.cycle, self._clock.now(), kind, alarm.subject, detail=detail))
+
+    async def step(self) -> None:
+        """One cycle."""
+        self.cycle += 1
+        now_s = self._clock.monotonic()
+        plan, self._new_plan = self._new_plan, None
+        self.plan = plan or self.plan
+        derived = self._look()
+        wanted = self._decide(now_s)
+        actions = reconcile(self._dispatcher.held, wanted, self._site.points, self._watchdogs, self._lease_s, now_s)
+        await self._commit(derived, actions, plan)
+        self._dispatcher.submit(actions, self.cycle)
+        self._dispatcher.held = renew(self._dispatcher.held, self._lease_s, now_s)
+        self._notifier.send("WATCHDOG=1")
+
+    async def flush(self) -> None:
+        """Commit what is left, when no more cycles come."""
+        await self._commit([], [], None)
+
+    def _look(self) -> list[Sample]:
+        """Freeze the image, with what is derived from it."""
+        image = self._acquisition.image(self.cycle)
+        load = base_load(self._site.resources, image, self._site.meter)
+        sample = (
+            Sample.bad(BASE_LOAD, image.time, "a power measurement is missing")
+            if load is None
+            else Sample(BASE_LOAD, image.time, load)
+        )
+        self.image = replace(image, samples={**image.samples, BASE_LOAD: sample})
+        self._history.add(self.image)
+        self._watch()
+        return [sample]
+
+    def _watch(self) -> None:
+        """The alarms that follow from what acquisition knows."""
+        now = self.image.time
+        for name, state in self._acquisition.states.items():
+            self._alarms.set("device-lost", name, state.last_error if state.quarantined else None, now)
+            self._alarms.set("wrong-device", name, state.identity_error, now)
+        lost = self.image.value(self._site.meter) is None and self.cycle > 3
+        text = f"no good value: {self.image[self._site.meter].reason}" if lost else None
+        self._alarms.set("meter-lost", self._site.meter, text, now)
+
+    def _decide(self, now_s: float) -> dict[str, Setpoint]:
+        """The setpoints that should be in force, by point."""
+        image, site = self.image, self._site
+        measured = any(image.value(point) is not None for point in self._measured())
+        self._guide(guide(self.plan, image.time, site.planner.every_s, measured, self._rules_only))
+        self.overrides = {point: wish for point, wish in self.overrides.items() if wish.expires_at > now_s}
+        wanted = list(self.overrides.values())
+        if self.guidance.level is not Level.RELEASE:
+            made = self._wishes(now_s + self._lease_s)
+            self.tracked = made.tracked
+            wanted += made.setpoints
+            text = f"{made.tracked.excess_kw:.1f} kW over, and nothing left to move" if made.tracked.excess_kw else None
+            self._alarms.set("limit-exceeded", "grid", text, image.time)
+        self.verdicts = arbitrate(wanted, now_s)
+        state = self.gate_state()
+        return {p: v.winner for p, v in self.verdicts.items() if self._admitted(check(v.winner, state, now_s), p)}
+
+    def _measured(self) -> list[str]:
+        powers = [resource.power for resource in self._site.resources if resource.power not in (None, BASE_LOAD)]
+        return [self._site.meter, *(power for power in powers if power is not None)]
+
+    def _wishes(self, expires_at: float) -> Wishes:
+        course = Course(self.guidance.plan, self.guidance.step or 0)
+        site = self._site
+        return wishes(
+            site.resources, course, self.image, site.meter, site.limits, site.view, self.overrides.keys(), expires_at
+        )
+
+    def _guide(self, guidance: Guidance) -> None:
+        if guidance.level is not self.guidance.level:
+            log.info("guided by: %s%s", guidance.level, f" ({guidance.reason})" if guidance.reason else "")
+            self._entries.append(
+                JournalEntry(
+                    self.cycle, self.image.time, JournalKind.NOTE, "site", reason=guidance.reason, detail=guidance.level
+                )
+            )
+        self.guidance = guidance
+        self._alarms.set("fallback", "planner", guidance.reason or None, self.image.time)
+
+    def gate_state(self) -> GateState:
+        """What the gate looks at now."""
+        return GateState(
+            mode=self._site.mode,
+            points=self._site.points,
+            limits=self._limits,
+            last=self._dispatcher.last_writes(),
+            blocked=self._acquisition.blocked(),
+            held=self._dispatcher.on_hold(),
+        )
+
+    def _admitted(self, refusal: Refusal | None, point: str) -> bool:
+        """Journal a refusal once while it stays the same; count it every time."""
+        if refusal is None:
+            self._refused.pop(point, None)
+            return True
+        self.refusals += 1
+        if self._refused.get(point) != refusal.rule:
+            self._refused[point] = refusal.rule
+            wish = refusal.setpoint
+            log.warning("%s: %s from %s %s", point, wish.value, wish.source, refusal)
+            self._entries.append(self._entry(JournalKind.REFUSED, wish, str(refusal)))
+        return False
+
+    def _entry(self, kind: JournalKind, wish: Setpoint, detail: str = "") -> JournalEntry:
+        return JournalEntry(
+            self.cycle,
+            self.image.time,
+            kind,
+            wish.point,
+            wish.value,
+            wish.rank.name.lower(),
+            wish.source,
+            wish.reason,
+            detail,
+        )
+
+    async def _commit(self, derived: list[Sample], actions: list[Action], plan: Plan | None) -> None:
+        """Everything of this cycle in one transaction.
+
+        When that fails, control goes on with the points whose ownership is on disk already (dispatch takes over no new
+        ones), and the journal's lines wait for the next commit.
+        """
+        intents = [self._entry(_INTENTS[action.kind], action.setpoint, action.kind) for action in actions]
+        journal = (*self._dispatcher.outcomes(), *self._entries, *intents)
+        self._entries.clear()
+        samples = (*self._acquisition.fresh(), *derived)
+        try:
+            await self._store.commit(Batch(samples=samples, journal=journal, plan=plan))
+        except StoreError as error:
+            log.error("%s", error)
+            self._entries = list(journal[-WAITING_ENTRIES:])
+
+
+_INTENTS = {"write": JournalKind.INTENT, "refresh": JournalKind.INTENT, "release": JournalKind.RELEASE}
+
+
+def point_limits(site: Site) -> dict[str, PointLimits]:
+    """The write limits of a site's points beyond the device's own: those of the site file, and the profile's intervals."""
+    limits = {}
+    for device in site.devices.values():
+        for name, spec in device.profile.points.items():
+            point = f"{device.id}.{name}"
+            low, high = site.safety.point_limits.get(point, (None, None))
+            limits[point] = PointLimits(low, high, spec.min_change_interval_s)
+    return limits

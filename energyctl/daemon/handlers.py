@@ -1,0 +1,213 @@
+"""What can be asked of a running daemon over its control socket."""
+
+from __future__ import annotations
+
+import fnmatch
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from datetime import timedelta
+from typing import Any
+
+from energyctl.config.site import Site
+from energyctl.control.alarms import Alarms
+from energyctl.control.dispatch import Dispatcher
+from energyctl.control.gate import check
+from energyctl.control.leases import Effect
+from energyctl.core.clock import Clock
+from energyctl.core.errors import GateRefused, PlanError
+from energyctl.core.points import Rank, Sample, Setpoint
+from energyctl.field.acquire import Acquisition
+from energyctl.store import plan_to_json
+
+from .cycle import Controller
+from .jobs import Planning
+from .server import Handler
+from .storing import StoreThread
+
+MAX_WRITE_S = 24 * 3600.0
+EFFECT_CYCLES = 5
+
+
+class Handlers:
+    """Answers requests from the parts of a running daemon."""
+
+    def __init__(
+        self,
+        site: Site,
+        clock: Clock,
+        acquisition: Acquisition,
+        dispatcher: Dispatcher,
+        controller: Controller,
+        planning: Planning | None,
+        store: StoreThread,
+        alarms: Alarms,
+        stop: Callable[[], None],
+        period_s: float,
+    ) -> None:
+        self._site, self._clock, self._acquisition, self._dispatcher = site, clock, acquisition, dispatcher
+        self._controller, self._planning, self._store, self._alarms = controller, planning, store, alarms
+        self._stop, self._period_s = stop, period_s
+        self._started = clock.monotonic()
+
+    def table(self) -> Mapping[str, Handler]:
+        """The handlers by the name they are asked for with."""
+        return {
+            "status": self.status,
+            "devices": self.devices,
+            "points": self.points,
+            "history": self.history,
+            "journal": self.journal,
+            "write": self.write,
+            "release": self.release,
+            "plan": self.plan,
+            "replan": self.replan,
+            "stop": self.stop,
+        }
+
+    async def status(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Everything at a glance."""
+        controller, now_s = self._controller, self._clock.monotonic()
+        held = {
+            point: {
+                "value": holding.setpoint.value,
+                "unit": self._site.points[point].unit,
+                "source": holding.setpoint.source,
+                "reason": holding.setpoint.reason,
+                "effect": holding.effect.value,
+                "lease_s": round(holding.expires_at - now_s, 1),
+            }
+            for point, holding in sorted(self._dispatcher.held.items())
+        }
+        return {
+            "site": self._site.id,
+            "name": self._site.name,
+            "mode": self._site.mode,
+            "time": self._clock.now().isoformat(),
+            "up_s": round(now_s - self._started, 1),
+            "cycle": controller.cycle,
+            "missed_cycles": controller.missed,
+            "guided_by": controller.guidance.level.value,
+            "guided_reason": controller.guidance.reason,
+            "grid_kw": controller.image.value(self._site.meter),
+            "import_limit_kw": self._site.limits.import_kw,
+            "export_limit_kw": self._site.limits.export_kw,
+            "plan_issued_at": controller.plan.issued_at.isoformat() if controller.plan else None,
+            "plans_made": self._planning.made if self._planning else 0,
+            "plans_failed": self._planning.failed if self._planning else 0,
+            "refused": controller.refusals,
+            "writes": self._dispatcher.counts,
+            "held": held,
+            "alarms": [
+                {**asdict(alarm), "raised_at": alarm.raised_at.isoformat(), "cleared_at": None}
+                for alarm in self._alarms.standing
+            ],
+            "devices": await self.devices({}),
+            "committed": self._store.sequence,
+            "lost_samples": self._store.lost_samples,
+        }
+
+    async def devices(self, request: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Every device and how it is."""
+        blocked = self._acquisition.blocked()
+        return [
+            {
+                "device": name,
+                "profile": device.profile.profile,
+                "link": self._site.link_of[name],
+                "answers": self._acquisition.states[name].failures == 0 and self._acquisition.states[name].reads > 0,
+                "identity": self._acquisition.states[name].identity,
+                "reads": self._acquisition.states[name].reads,
+                "errors": self._acquisition.states[name].errors,
+                "writes_blocked": blocked.get(name),
+            }
+            for name, device in sorted(self._site.devices.items())
+        ]
+
+    async def points(self, request: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """The latest sample of the points that match "match" (a glob)."""
+        wanted = str(request.get("match", "*"))
+        image = self._controller.image
+        return [self._sample(image[point]) for point in sorted(image) if fnmatch.fnmatchcase(point, wanted)]
+
+    def _sample(self, sample: Sample) -> dict[str, Any]:
+        point = self._site.points.get(sample.point)
+        return {
+            "point": sample.point,
+            "value": sample.value,
+            "unit": point.unit if point else "kW",
+            "quality": sample.quality.value,
+            "reason": sample.reason,
+            "time": sample.time.isoformat(),
+        }
+
+    async def history(self, request: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Stored samples of one point over the last "since_s" seconds."""
+        point, now = self._known(request), self._clock.now()
+        start = now - timedelta(seconds=float(request.get("since_s", 3600)))
+        samples = await self._store.call(lambda store: store.history(point, start, now + timedelta(seconds=1)))
+        return [self._sample(sample) for sample in samples]
+
+    async def journal(self, request: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """The newest "limit" lines of the journal."""
+        limit = int(request.get("limit", 50))
+        entries = await self._store.call(lambda store: store.journal(limit=limit))
+        return [{**asdict(entry), "time": entry.time.isoformat(), "kind": entry.kind.value} for entry in entries]
+
+    async def write(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """An operator's setpoint for "for_s" seconds; answers once it took effect or was refused."""
+        point = self._known(request)
+        seconds, value = float(request["for_s"]), float(request["value"])
+        if not (math.isfinite(seconds) and 0 < seconds <= MAX_WRITE_S):
+            raise GateRefused(
+                f"refused by rule 'duration': write for more than 0 s and at most 24 h, not {seconds:g} s"
+            )
+        reason = str(request.get("reason") or "set by hand")
+        source = str(request.get("source") or "operator")
+        wish = Setpoint(point, value, Rank.OPERATOR, source, reason, self._clock.monotonic() + seconds)
+        refusal = check(wish, self._controller.gate_state(), self._clock.monotonic())
+        if refusal is not None:
+            self._controller.refusals += 1
+            raise GateRefused(str(refusal))
+        self._controller.overrides[point] = wish
+        return {"point": point, "value": value, "until_s": seconds, "effect": await self._effect(point, value)}
+
+    async def _effect(self, point: str, value: float) -> str:
+        """Watch a few cycles for the outcome."""
+        with self._clock.busy():
+            for _ in range(EFFECT_CYCLES * 4):
+                holding = self._dispatcher.held.get(point)
+                if holding is not None and holding.setpoint.value == value and holding.effect is not Effect.PENDING:
+                    return holding.effect.value
+                await self._clock.sleep_until(self._clock.monotonic() + self._period_s / 4)
+        return Effect.PENDING.value
+
+    async def release(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """End an operator's setpoint; the point goes back to whoever else wants it, or to the device."""
+        point = self._known(request)
+        return {"point": point, "released": self._controller.overrides.pop(point, None) is not None}
+
+    async def plan(self, request: Mapping[str, Any]) -> Any:
+        """The plan that guides now."""
+        if self._controller.plan is None:
+            raise PlanError("there is no plan yet")
+        return plan_to_json(self._controller.plan)
+
+    async def replan(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Make a plan now."""
+        if self._planning is None:
+            raise PlanError("this daemon runs by rules alone")
+        with self._clock.busy():
+            await self._planning.replan()
+        return {"made": self._planning.made, "failed": self._planning.failed}
+
+    async def stop(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Stop the daemon gracefully."""
+        self._stop()
+        return {"stopping": True}
+
+    def _known(self, request: Mapping[str, Any]) -> str:
+        point = str(request["point"])
+        if point not in self._controller.image:
+            raise GateRefused(f"refused by rule 'known-point': the site has no point '{point}'")
+        return point

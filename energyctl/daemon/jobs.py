@@ -1,0 +1,128 @@
+"""What the daemon does by the calendar: plan, and keep the historian in size.
+
+The jobs are APScheduler triggers, asked for their next time with our own Clock, because APScheduler's scheduler reads the
+wall clock: so lockstep and live fire the same jobs. A job that failed is logged and tried again at its next time; one that
+is still running is not started twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+from apscheduler.triggers.cron import CronTrigger
+
+from energyctl.config.site import Site
+from energyctl.control.alarms import Alarms
+from energyctl.core.clock import Clock, Turn
+from energyctl.core.errors import EnergyctlError, PlanError
+from energyctl.planning.history import History
+from energyctl.planning.requests import request
+from energyctl.planning.worker import PlannerProcess
+
+from .cycle import Controller
+from .storing import StoreThread
+
+log = logging.getLogger(__name__)
+
+RETENTION = timedelta(days=396)
+"""How long raw samples are kept: thirteen months."""
+
+
+class Trigger(Protocol):
+    """The part of an APScheduler trigger that is used."""
+
+    def get_next_fire_time(self, previous: datetime | None, now: datetime) -> datetime | None: ...
+
+
+@dataclass(frozen=True)
+class Job:
+    """Something to do whenever a trigger says so."""
+
+    name: str
+    trigger: Trigger
+    work: Callable[[], Awaitable[None]]
+    at_start: bool = False
+
+
+async def run_job(job: Job, clock: Clock) -> None:
+    """Do a job at its times, for ever."""
+    with clock.busy():
+        if job.at_start:
+            await clock.sleep_until(clock.monotonic(), Turn.JOBS)
+            await _once(job)
+        previous: datetime | None = None
+        while True:
+            now = clock.now()
+            previous = job.trigger.get_next_fire_time(previous, now + timedelta(microseconds=1))
+            if previous is None:
+                return
+            await clock.sleep_until(clock.monotonic() + (previous - now).total_seconds(), Turn.JOBS)
+            await _once(job)
+
+
+async def _once(job: Job) -> None:
+    try:
+        await job.work()
+    except EnergyctlError as error:
+        log.error("%s: %s", job.name, error)
+
+
+class Planning:
+    """Asks the planner's process for plans and hands them to the controller."""
+
+    def __init__(
+        self,
+        site: Site,
+        clock: Clock,
+        controller: Controller,
+        history: History,
+        alarms: Alarms,
+        process: PlannerProcess,
+    ) -> None:
+        self._site, self._clock, self._controller = site, clock, controller
+        self._history, self._alarms, self._process = history, alarms, process
+        self._one = asyncio.Lock()
+        self.made = 0
+        self.failed = 0
+
+    async def replan(self) -> None:
+        """Ask for a plan now. A failure is an alarm, counted, and leaves the last plan in place."""
+        async with self._one:
+            controller = self._controller
+            wanted = request(self._site, controller.image, self._history, controller.plan, live=not self._clock.virtual)
+            try:
+                controller.new_plan(await self._process.plan(wanted))
+            except PlanError as error:
+                self.failed += 1
+                self._alarms.raise_("no-plan", "planner", str(error), self._clock.now())
+                return
+            self.made += 1
+            guessed = sum(wanted.rates.guessed)
+            text = f"{guessed} of {wanted.horizon.steps} steps have a guessed price" if guessed else None
+            self._alarms.set("price-missing", "tariff", text, self._clock.now())
+            self._alarms.clear("no-plan", "planner", self._clock.now())
+
+
+def plan_trigger(every_s: float) -> Trigger:
+    """Fires at every full `every_s` (a whole number of minutes that divides an hour, or a whole number of hours)."""
+    minutes = int(every_s // 60)
+    if minutes < 60:
+        return CronTrigger(minute=f"*/{minutes}", timezone=UTC)  # type: ignore[no-any-return]
+    return CronTrigger(hour=f"*/{minutes // 60}", minute=0, timezone=UTC)  # type: ignore[no-any-return]
+
+
+def jobs(site: Site, clock: Clock, planning: Planning | None, store: StoreThread) -> list[Job]:
+    """All calendar jobs of a daemon."""
+
+    async def trim() -> None:
+        await store.call(lambda s: s.compact(clock.now() - RETENTION))
+
+    found = [Job("trim historian", CronTrigger(hour=0, minute=10, timezone=UTC), trim)]
+    if planning is not None:
+        found.append(Job("plan", plan_trigger(site.planner.every_s), planning.replan, at_start=True))
+    return found

@@ -1,0 +1,90 @@
+"""Handing back what a daemon that is gone has left on the devices, from the journal alone.
+
+`energyctl handback`, the supervising parent, systemd's ExecStopPost and every start come here. It holds the daemon's lock,
+so that it never works against a living daemon. What could not be handed back stays owned, for the next try.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from energyctl.config import load_site
+from energyctl.config.plugins import load_driver
+from energyctl.config.site import Site
+from energyctl.control.handback import Group, HandedBack, groups, hand_back
+from energyctl.core.clock import Clock, LiveClock
+from energyctl.core.driver import Driver
+from energyctl.core.errors import EnergyctlError
+from energyctl.core.records import JournalEntry, JournalKind, Owned
+from energyctl.store import Batch, Store
+
+from .paths import StatePaths, state_dir
+
+log = logging.getLogger(__name__)
+
+
+@contextmanager
+def one_daemon(paths: StatePaths) -> Iterator[None]:
+    """Hold the site's lock. Raises EnergyctlError when another daemon has it."""
+    paths.root.mkdir(parents=True, exist_ok=True)
+    with paths.lock.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise EnergyctlError(f"another energyctl daemon is running for this site (lock {paths.lock})") from None
+        yield
+
+
+async def handback(site_path: Path, state: Path | None = None) -> list[HandedBack]:
+    """Release everything the journal says is still ours, with the drivers of the site file."""
+    site = load_site(site_path, resolve_secrets=True)
+    paths = state_dir(site.id, state)
+    if not paths.store.exists():
+        return []
+    with one_daemon(paths), Store.open(paths.store) as store:
+        clock = LiveClock()
+        return await return_owned(site, store, clock, {})
+
+
+async def return_owned(site: Site, store: Store, clock: Clock, opened: dict[str, Driver]) -> list[HandedBack]:
+    """Release the journal's owned points; drivers in `opened` (by link) are used, others opened for the purpose."""
+    owned = store.owned()
+    results: list[HandedBack] = []
+    for link in site.links:
+        devices = [device for device in site.devices.values() if site.link_of[device.id] == link.id]
+        mine = [item for item in owned if item.point.partition(".")[0] in {device.id for device in devices}]
+        if not mine:
+            continue
+        driver = opened.get(link.id)
+        if driver is not None:
+            results += await _return_on(driver, site, mine, store, clock)
+        else:
+            async with load_driver(link.protocol).open(link, devices, clock) as own:
+                results += await _return_on(own, site, mine, store, clock)
+    for item in owned:
+        if item.point not in site.points:
+            name = Group(*item.point.partition(".")[::2], (item.point.partition(".")[2],))
+            results.append(HandedBack(name, False, "the site file no longer has this point; release it by hand"))
+    return results
+
+
+async def _return_on(driver: Driver, site: Site, owned: list[Owned], store: Store, clock: Clock) -> list[HandedBack]:
+    found = {item.point: item.found for item in owned}
+    results = []
+    for device in site.devices.values():
+        for group in groups(device, found):
+            result = await hand_back(device, driver, group, found)
+            results.append(result)
+            log.log(logging.INFO if result.ok else logging.ERROR, "hand back %s: %s", group.point, result.detail)
+            kind = JournalKind.RELEASED if result.ok else JournalKind.FAILED
+            points = group.points if result.ok else (group.point,)
+            entries = [
+                JournalEntry(0, clock.now(), kind, point, found.get(point), reason="hand-back", detail=result.detail)
+                for point in points
+            ]
+            store.commit(Batch(journal=tuple(entries)))
+    return results

@@ -1,0 +1,199 @@
+"""Acquisition: every device is polled by a loop of its own, so that a dead one delays nobody.
+
+The rules: a point is read when it is due (fast points every control period, slow ones every 15 periods and at least a
+minute apart), all points of a device that are due in one go. A device that does not answer gives bad samples at once,
+with the reason, and is asked again after a wait that doubles up to `BACK_OFF_CAP_S`; after three failures in a row it is
+quarantined, which blocks writes to it until it answers. Before a device may be written to it must say it is who its
+profile says it is; that is asked again whenever it comes back. `latest` always holds a sample for every point.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from energyctl.core.clock import Clock, Turn
+from energyctl.core.driver import Device, Driver, Identifies, Subscribes
+from energyctl.core.errors import DeviceRefused, LinkError
+from energyctl.core.points import Point, ProcessImage, Sample
+
+from .quality import aged, judge
+
+log = logging.getLogger(__name__)
+
+BACK_OFF_CAP_S = 10.0
+QUARANTINE_AFTER = 3
+
+
+@dataclass
+class DeviceState:
+    """What acquisition knows of a device besides its samples."""
+
+    failures: int = 0
+    last_error: str = ""
+    identity: str | None = None
+    identity_error: str | None = None
+    """Why it may not be written to as far as its identity goes; None when that is in order."""
+    reads: int = 0
+    errors: int = 0
+
+    @property
+    def quarantined(self) -> bool:
+        """Whether it has failed too often in a row to be written to."""
+        return self.failures >= QUARANTINE_AFTER
+
+
+@dataclass
+class Schedule:
+    """When each point of a device is due, on `Clock.monotonic()`."""
+
+    periods: Mapping[str, float]
+    due: dict[str, float] = field(default_factory=dict)
+
+    def at(self, now_s: float) -> list[str]:
+        """The points due by now, in a fixed order."""
+        return [point for point in self.periods if self.due.get(point, 0.0) <= now_s + 1e-6]
+
+    def read(self, points: Iterable[str], now_s: float) -> None:
+        """These points were read now; missed polls are skipped, not made up for."""
+        for point in points:
+            period = self.periods[point]
+            due = self.due.get(point, now_s) + period
+            self.due[point] = due if due > now_s else now_s + period
+
+    @property
+    def next(self) -> float:
+        """When the next point is due."""
+        return min((self.due.get(point, 0.0) for point in self.periods), default=float("inf"))
+
+
+def poll_periods(device: Device, period_s: float) -> dict[str, float]:
+    """Seconds between polls of every point of a device."""
+    slow = max(60.0, 15 * period_s)
+    specs = device.profile.points
+    return {f"{device.id}.{name}": period_s if spec.poll == "fast" else slow for name, spec in specs.items()}
+
+
+class Acquisition:
+    """Polls devices and keeps the latest sample of every point. `fresh` collects what has come in since it was taken."""
+
+    def __init__(self, clock: Clock, period_s: float) -> None:
+        self._clock = clock
+        self._period_s = period_s
+        self._points: dict[str, Point] = {}
+        self._poll_s: dict[str, float] = {}
+        self._fresh: dict[str, Sample] = {}
+        self.latest: dict[str, Sample] = {}
+        self.states: dict[str, DeviceState] = {}
+
+    def add(self, device: Device) -> None:
+        """Make a device known; until it answers, its points are bad with reason "not read yet"."""
+        now = self._clock.now()
+        self.states[device.id] = DeviceState()
+        self._points.update(device.points)
+        self._poll_s.update(poll_periods(device, self._period_s))
+        for point in device.points:
+            self.latest[point] = Sample.bad(point, now, "not read yet")
+
+    def take(self, samples: Iterable[Sample]) -> None:
+        """Take in samples, from a poll, a subscription or a read-back."""
+        for sample in samples:
+            point = self._points.get(sample.point)
+            if point is not None:
+                self._fresh[sample.point] = self.latest[sample.point] = judge(sample, point)
+
+    def fresh(self) -> tuple[Sample, ...]:
+        """What has come in since the last call, ordered by point: the newest sample of each."""
+        taken = tuple(self._fresh[point] for point in sorted(self._fresh))
+        self._fresh.clear()
+        return taken
+
+    def image(self, cycle: int, derived: Iterable[Sample] = ()) -> ProcessImage:
+        """The process image of this instant: the latest of everything, aged, plus `derived` samples."""
+        now = self._clock.now()
+        samples = {point: aged(sample, now, self._poll_s[point]) for point, sample in self.latest.items()}
+        samples.update({sample.point: sample for sample in derived})
+        return ProcessImage(now, cycle, samples)
+
+    async def poll(self, device: Device, driver: Driver, subscribe: bool = False, jitter: bool = True) -> None:
+        """Poll a device for ever."""
+        schedule = Schedule(poll_periods(device, self._period_s))
+        state = self.states[device.id]
+        wait = random.Random(device.id)
+        with self._clock.busy():
+            if jitter:
+                start = self._clock.monotonic() + wait.uniform(0, min(1.0, self._period_s))
+                schedule.due = dict.fromkeys(schedule.periods, start)
+            if subscribe and isinstance(driver, Subscribes):
+                await self._subscribe(device, driver, schedule)
+            while True:
+                await self._clock.sleep_until(max(schedule.next, self._clock.monotonic()), Turn.INPUT)
+                due = schedule.at(self._clock.monotonic())
+                answered = await self._read(device, driver, due, state)
+                schedule.read(due, self._clock.monotonic())
+                if not answered:
+                    pause = min(self._period_s * 2**state.failures, max(BACK_OFF_CAP_S, self._period_s))
+                    resume = self._clock.monotonic() + pause * (wait.uniform(0.8, 1.0) if jitter else 1.0)
+                    schedule.due = {point: max(due_s, resume) for point, due_s in schedule.due.items()}
+
+    async def _subscribe(self, device: Device, driver: Subscribes, schedule: Schedule) -> None:
+        fast = [point for point, period in schedule.periods.items() if period <= self._period_s]
+        try:
+            await driver.subscribe(fast, lambda sample: self.take([sample]))
+        except LinkError as error:
+            log.warning("%s: no subscription, polling instead: %s", device.id, error)
+
+    async def _read(self, device: Device, driver: Driver, due: Sequence[str], state: DeviceState) -> bool:
+        try:
+            if state.identity is None:
+                await self._identify(device, driver, state)
+            samples = await driver.read(due)
+        except LinkError as error:
+            self._failed(device, state, error)
+            return False
+        state.reads += 1
+        if state.failures:
+            log.info("%s answers again after %d failed polls", device.id, state.failures)
+        state.failures, state.last_error = 0, ""
+        self.take(samples)
+        return True
+
+    async def _identify(self, device: Device, driver: Driver, state: DeviceState) -> None:
+        probe = device.profile.identity
+        if probe is None or not isinstance(driver, Identifies):
+            state.identity = ""
+            return
+        try:
+            said = state.identity = await driver.identify(device.id)
+        except DeviceRefused as error:
+            state.identity, state.identity_error = "", f"{device.id} does not say who it is: {error}"
+            return
+        if probe.contains.casefold() not in said.casefold():
+            state.identity_error = f"{device.id} says it is '{said}', the profile expects '{probe.contains}'"
+            log.error("%s; it will not be written to", state.identity_error)
+        else:
+            state.identity_error = None
+
+    def _failed(self, device: Device, state: DeviceState, error: LinkError) -> None:
+        state.failures += 1
+        state.errors += 1
+        state.last_error = str(error)
+        state.identity = None
+        if state.failures in (1, QUARANTINE_AFTER):
+            log.warning("%s does not answer (%d in a row): %s", device.id, state.failures, error)
+        now = self._clock.now()
+        self.take(Sample.bad(point, now, str(error)) for point in device.points)
+
+    def blocked(self) -> dict[str, str]:
+        """Devices that may not be written to, and why."""
+        reasons = {}
+        for name, state in self.states.items():
+            if state.failures:
+                reasons[name] = f"{name} does not answer: {state.last_error}"
+            elif state.identity is None:
+                reasons[name] = f"{name} has not been reached yet"
+            elif state.identity_error:
+                reasons[name] = state.identity_error
+        return reasons

@@ -1,0 +1,65 @@
+"""What to do on the wire, as a table: held, wanted, time -> actions."""
+
+import pytest
+
+from energyctl.control.leases import Action, ActionKind, Effect, Holding, dead_band, lease_s, reconcile, renew
+from energyctl.core.points import Access, Point, Rank, Setpoint
+
+POINTS = {
+    "bat.set": Point(id="bat.set", unit="kW", access=Access.READ_WRITE, minimum=-40, maximum=40, tolerance=0.01),
+    "ahu.on": Point(id="ahu.on", access=Access.READ_WRITE, kind="bool"),
+}
+WATCHDOG = {"bat": True, "ahu": False}
+LEASE = 60.0
+
+
+def want(point, value):
+    return Setpoint(point, value, Rank.OPTIMIZER, "plan", "", 1e9)
+
+
+def hold(point, value, written_at=0.0, effect=Effect.EFFECTIVE, hold_until=0.0):
+    return Holding(want(point, value), 60.0, written_at, written_at, effect, 1, hold_until)
+
+
+CASES = [
+    ("nothing", {}, {}, 10, []),
+    ("new", {}, {"bat.set": 5.0}, 10, [("write", 5.0)]),
+    ("same", {"bat.set": hold("bat.set", 5.0)}, {"bat.set": 5.0}, 10, []),
+    ("within the dead band of 0.2", {"bat.set": hold("bat.set", 5.0)}, {"bat.set": 5.19}, 10, []),
+    ("beyond it", {"bat.set": hold("bat.set", 5.0)}, {"bat.set": 5.21}, 10, [("write", 5.21)]),
+    ("half the lease gone, own watchdog", {"bat.set": hold("bat.set", 5.0)}, {"bat.set": 5.0}, 30, [("refresh", 5.0)]),
+    ("half the lease gone, no watchdog", {"ahu.on": hold("ahu.on", 1.0)}, {"ahu.on": 1.0}, 30, []),
+    ("nobody wants it", {"bat.set": hold("bat.set", 5.0)}, {}, 10, [("release", 5.0)]),
+    ("already being released", {"bat.set": hold("bat.set", 5.0, effect=Effect.RELEASING)}, {}, 10, []),
+    ("not confirmed: again", {"bat.set": hold("bat.set", 5.0, effect=Effect.UNCONFIRMED)}, {"bat.set": 5.0}, 10, [("write", 5.0)]),
+    ("held off", {"bat.set": hold("bat.set", 5.0, effect=Effect.HELD_OFF, hold_until=300)}, {"bat.set": 9.0}, 10, []),
+    ("release failed: not at once again", {"bat.set": hold("bat.set", 5.0, effect=Effect.HELD_OFF, hold_until=20)}, {}, 10, []),
+    ("hold-off over", {"bat.set": hold("bat.set", 5.0, effect=Effect.HELD_OFF, hold_until=300)}, {"bat.set": 9.0}, 301, [("write", 9.0)]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("what", "held", "wanted", "now", "actions"), CASES, ids=[c[0] for c in CASES])
+def test_reconcile(what, held, wanted, now, actions):
+    wishes = {point: want(point, value) for point, value in wanted.items()}
+    done = reconcile(held, wishes, POINTS, WATCHDOG, LEASE, now)
+    assert [(action.kind.value, action.setpoint.value) for action in done] == actions
+
+
+def test_actions_are_ordered_by_point():
+    wishes = {point: want(point, 1.0) for point in ("bat.set", "ahu.on")}
+    assert reconcile({}, wishes, POINTS, WATCHDOG, LEASE, 0.0) == [
+        Action(ActionKind.WRITE, wishes["ahu.on"]),
+        Action(ActionKind.WRITE, wishes["bat.set"]),
+    ]
+
+
+def test_a_lease_is_at_least_a_minute_and_three_periods():
+    assert [lease_s(10, 1), lease_s(60, 30), lease_s(120, 1)] == [60, 90, 120]
+
+
+def test_renewing_moves_every_lease():
+    assert renew({"bat.set": hold("bat.set", 5.0)}, LEASE, 40.0)["bat.set"].expires_at == 100.0
+
+
+def test_dead_bands():
+    assert [dead_band(POINTS["bat.set"]), dead_band(POINTS["ahu.on"])] == [0.2, 0.0]
