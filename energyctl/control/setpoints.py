@@ -71,7 +71,7 @@ def wishes(
 def _targets(resource: Resource, course: Course, image: ProcessImage, site: SiteView) -> Sequence[Target]:
     if course.plan is None:
         return resource.rule(image.time, image, site)
-    return resource.follow(course.plan, course.step, image)
+    return resource.follow(course.plan, course.step, image, site)
 
 
 def _as_setpoints(targets: Mapping[str, Iterable[Target]], rank: Rank, expires_at: float) -> Iterable[Setpoint]:

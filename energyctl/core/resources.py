@@ -115,7 +115,7 @@ class Resource(Protocol):
         """What it can do over the horizon. Raises PlanError naming the point when a state it cannot do without is missing."""
         ...
 
-    def follow(self, plan: Plan, step: int, image: ProcessImage) -> Sequence[Target]:
+    def follow(self, plan: Plan, step: int, image: ProcessImage, site: SiteView) -> Sequence[Target]:
         """What step `step` of a plan means for its points; nothing where it has nothing to set."""
         ...
 

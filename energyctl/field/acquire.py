@@ -69,9 +69,14 @@ class Schedule:
         return min((self.due.get(point, 0.0) for point in self.periods), default=float("inf"))
 
 
+def slow_period(period_s: float) -> float:
+    """Seconds between polls of slow points."""
+    return max(60.0, 15 * period_s)
+
+
 def poll_periods(device: Device, period_s: float) -> dict[str, float]:
     """Seconds between polls of every point of a device."""
-    slow = max(60.0, 15 * period_s)
+    slow = slow_period(period_s)
     specs = device.profile.points
     return {f"{device.id}.{name}": period_s if spec.poll == "fast" else slow for name, spec in specs.items()}
 
@@ -139,11 +144,16 @@ class Acquisition:
                     schedule.due = {point: max(due_s, resume) for point, due_s in schedule.due.items()}
 
     async def _subscribe(self, device: Device, driver: Subscribes, schedule: Schedule) -> None:
+        """Be told of the fast points' changes; they are still polled like slow ones, in case the subscription dies."""
         fast = [point for point, period in schedule.periods.items() if period <= self._period_s]
         try:
             await driver.subscribe(fast, lambda sample: self.take([sample]))
         except LinkError as error:
             log.warning("%s: no subscription, polling instead: %s", device.id, error)
+            return
+        slower = dict.fromkeys(fast, slow_period(self._period_s))
+        schedule.periods = {**schedule.periods, **slower}
+        self._poll_s.update(slower)
 
     async def _read(self, device: Device, driver: Driver, due: Sequence[str], state: DeviceState) -> bool:
         try:

@@ -1,0 +1,135 @@
+"""Dispatch against a driver with a log of its own: order of journal and wire, read-back, two tries, hand-back."""
+
+from __future__ import annotations
+
+import pytest
+
+from energyctl.control.alarms import Alarms
+from energyctl.control.dispatch import HOLD_OFF_S, Dispatcher
+from energyctl.control.leases import Action, ActionKind, Effect
+from energyctl.core.clock import LiveClock
+from energyctl.core.errors import StoreError
+from energyctl.core.points import Rank, Setpoint
+from energyctl.core.records import JournalKind
+
+
+class Rig:
+    def __init__(self, driver, devices):
+        self.driver, self.events, self.taken = driver, driver.log, []
+        self.alarms = Alarms()
+        self.full_disk = False
+        self.dispatcher = Dispatcher(
+            LiveClock(), devices, {"bat": driver, "hp": driver}, 60.0, self._commit, self.taken.extend, self.alarms
+        )
+
+    async def _commit(self, entries):
+        if self.full_disk:
+            raise StoreError("no space left on device")
+        self.events.extend((entry.kind.value, entry.point, entry.value) for entry in entries)
+
+    async def do(self, kind, point, value):
+        wish = Setpoint(point, value, Rank.OPTIMIZER, "plan", "because", 1e9)
+        self.dispatcher.submit([Action(kind, wish)], 1)
+        await self.dispatcher.settle()
+        return self.dispatcher.outcomes()
+
+
+@pytest.fixture
+def rig(driver, devices):
+    return Rig(driver, devices)
+
+
+async def test_ownership_is_on_disk_before_the_first_write_and_timer_goes_first(rig):
+    outcomes = await rig.do(ActionKind.WRITE, "bat.set", 12.0)
+    assert rig.events == [
+        ("own", "bat.timer", 0.0), ("own", "bat.set", 7.0), ("own", "bat.enable", 0.0),
+        ("bat.timer", 60.0), ("bat.set", 12.0), ("bat.enable", 1.0),
+    ]  # fmt: skip
+    assert [(e.kind, e.value) for e in outcomes] == [(JournalKind.WRITTEN, 12.0)]
+    assert rig.dispatcher.held["bat.set"].effect is Effect.EFFECTIVE
+
+
+async def test_what_is_ours_already_is_not_taken_over_again(rig):
+    await rig.do(ActionKind.WRITE, "bat.set", 12.0)
+    rig.events.clear()
+    await rig.do(ActionKind.REFRESH, "bat.set", 12.0)
+    assert rig.events == [("bat.timer", 60.0), ("bat.set", 12.0), ("bat.enable", 1.0)]
+
+
+async def test_what_cannot_be_journaled_is_not_written(rig):
+    rig.full_disk = True
+    outcomes = await rig.do(ActionKind.WRITE, "bat.set", 12.0)
+    assert rig.events == []
+    assert [e.kind for e in outcomes] == [JournalKind.FAILED]
+
+
+async def test_two_tries_without_effect_are_an_alarm_and_then_peace(rig):
+    rig.driver.ignored = {"bat.set"}
+    first = await rig.do(ActionKind.WRITE, "bat.set", 12.0)
+    assert first[0].detail == "wrote 12, read back 7 kW"
+    assert rig.dispatcher.held["bat.set"].effect is Effect.UNCONFIRMED and not rig.alarms.standing
+    await rig.do(ActionKind.WRITE, "bat.set", 12.0)
+    holding = rig.dispatcher.held["bat.set"]
+    assert holding.effect is Effect.HELD_OFF
+    assert holding.hold_until == pytest.approx(holding.written_at + HOLD_OFF_S, abs=1)
+    assert [(a.name, a.subject) for a in rig.alarms.standing] == [("not-effective", "bat.set")]
+    assert "bat.set" in rig.dispatcher.on_hold()
+
+
+async def test_a_value_that_takes_effect_clears_the_alarm(rig):
+    rig.driver.ignored = {"bat.set"}
+    await rig.do(ActionKind.WRITE, "bat.set", 12.0)
+    await rig.do(ActionKind.WRITE, "bat.set", 12.0)
+    rig.driver.ignored = set()
+    await rig.do(ActionKind.WRITE, "bat.set", 12.0)
+    assert rig.alarms.standing == [] and rig.dispatcher.held["bat.set"].effect is Effect.EFFECTIVE
+
+
+async def test_a_higher_slot_is_named(rig):
+    rig.driver.ignored = {"hp.set"}
+    rig.driver.slots = {"hp.set": {8: 19.0}}
+    outcomes = await rig.do(ActionKind.WRITE, "hp.set", 22.0)
+    assert outcomes[0].detail == "wrote 22, read back 19 °C; priority 8 commands 19"
+
+
+async def test_a_refusal_of_the_device_keeps_its_words(rig):
+    rig.driver.refused = {"bat.set": "illegal data value"}
+    outcomes = await rig.do(ActionKind.WRITE, "bat.set", 12.0)
+    assert (outcomes[0].kind, outcomes[0].detail) == (JournalKind.REFUSED, "bat.set: illegal data value")
+
+
+async def test_release_restores_in_reverse_order_what_was_found(rig):
+    await rig.do(ActionKind.WRITE, "bat.set", 12.0)
+    rig.events.clear()
+    outcomes = await rig.do(ActionKind.RELEASE, "bat.set", 12.0)
+    assert rig.events == [("bat.enable", 0.0), ("bat.set", 7.0), ("bat.timer", 0.0)]
+    assert {(e.kind, e.point) for e in outcomes} == {
+        (JournalKind.RELEASED, "bat.enable"), (JournalKind.RELEASED, "bat.set"), (JournalKind.RELEASED, "bat.timer"),
+    }  # fmt: skip
+    assert rig.dispatcher.held == {}
+
+
+async def test_release_relinquishes_where_the_protocol_can_and_checks_the_slot(rig):
+    await rig.do(ActionKind.WRITE, "hp.set", 22.0)
+    rig.events.clear()
+    await rig.do(ActionKind.RELEASE, "hp.set", 22.0)
+    assert rig.events == [("hp.set", None)] and rig.driver.slots["hp.set"] == {}
+
+
+async def test_a_release_that_fails_stays_ours_and_alarms(rig):
+    await rig.do(ActionKind.WRITE, "bat.set", 12.0)
+    rig.driver.dead = True
+    outcomes = await rig.do(ActionKind.RELEASE, "bat.set", 12.0)
+    assert outcomes[0].detail == "bat: connection refused; its own timer will end our command"
+    assert "bat.set" in rig.dispatcher.held and rig.alarms.standing[0].name == "not-released"
+    rig.driver.dead = False
+    results = await rig.dispatcher.release_all()
+    assert [r.ok for r in results] == [True] and rig.driver.values["bat.enable"] == 0.0
+    assert rig.alarms.standing == []
+
+
+async def test_a_dead_device_costs_a_failed_outcome_not_the_loop(rig):
+    rig.driver.dead = True
+    outcomes = await rig.do(ActionKind.WRITE, "bat.set", 12.0)
+    assert [(e.kind, e.detail) for e in outcomes] == [(JournalKind.FAILED, "bat: connection refused")]
+    assert rig.dispatcher.held == {}
