@@ -2,7 +2,9 @@
 
 On a plan each resource follows it; without one each follows its own rule; on the lowest step nobody wants anything, so
 that every device is handed back. Then the tracking rule (see `tracking`) corrects the resources that can move at once, but
-none whose point somebody of higher rank has taken: what a person or a safety rule holds is a fact to work around.
+none whose point somebody of higher rank has taken: what a person or a safety rule holds is a fact to work around. A resource
+that tracks the grid target is kept in hand while it does, also when there is nothing to correct, rather than claimed and
+released by turns.
 """
 
 from __future__ import annotations
@@ -59,9 +61,9 @@ def wishes(
                 movable[resource.id] = (resource, room)
     tracked = track(image.value(meter), course.grid_target_kw, limits, [room for _, room in movable.values()])
     for correction in tracked.corrections:
-        if correction.reason:
-            tracker, _ = movable[correction.resource]
-            moved = tracker.target_for(correction.power_kw, image, correction.reason)
+        tracker, room = movable[correction.resource]
+        if correction.reason or (room.may_track and not targets[correction.resource]):
+            moved = tracker.target_for(correction.power_kw, image, correction.reason or "nothing to correct")
             others = [target for target in targets[correction.resource] if target.point != moved.point]
             targets[correction.resource] = [moved, *others]
     rank = Rank.RULE if course.plan is None else Rank.OPTIMIZER

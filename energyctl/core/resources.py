@@ -26,6 +26,9 @@ class Binding:
     point: str
     unit: str
     writes: bool = False
+    minimum: float | None = None
+    maximum: float | None = None
+    """What may be written, by what the resource is: a battery's power, a charger's current. The gate keeps to it."""
 
 
 @dataclass(frozen=True, slots=True)

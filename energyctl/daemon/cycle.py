@@ -238,11 +238,15 @@ _INTENTS = {"write": JournalKind.INTENT, "refresh": JournalKind.INTENT, "release
 
 
 def point_limits(site: Site) -> dict[str, PointLimits]:
-    """The write limits of a site's points beyond the device's own: those of the site file, and the profile's intervals."""
+    """The write limits of a site's points beyond the device's own: the tightest of the site file's and the resources'."""
+    bindings = [binding for resource in site.resources for binding in resource.bindings() if binding.writes]
     limits = {}
     for device in site.devices.values():
         for name, spec in device.profile.points.items():
             point = f"{device.id}.{name}"
-            low, high = site.safety.point_limits.get(point, (None, None))
+            own = [(binding.minimum, binding.maximum) for binding in bindings if binding.point == point]
+            spans = [site.safety.point_limits.get(point, (None, None)), *own]
+            low = max((least for least, _ in spans if least is not None), default=None)
+            high = min((most for _, most in spans if most is not None), default=None)
             limits[point] = PointLimits(low, high, spec.min_change_interval_s)
     return limits

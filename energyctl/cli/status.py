@@ -1,0 +1,102 @@
+"""`energyctl status`: what guides the site, what is held, what is wrong."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import typer
+
+from energyctl.core.errors import DaemonDown
+
+from . import client
+from .groups import group
+from .output import local_time, print_json, print_table
+from .readings import open_store
+from .values import show_number
+from .where import JsonOption, SiteOption, StateOption, Where, find
+
+app = group()
+
+
+@app.command()
+def status(site: SiteOption = None, state: StateOption = None, json: JsonOption = False) -> None:
+    """How the site is doing, at a glance.
+
+    Without a daemon it tells what the store knows: its last commit and what is still held.
+
+    \b
+    Example:
+      energyctl status
+    """
+    where = find(site, state)
+    try:
+        answer = {"running": True, **client.ask(where.paths.socket, "status")}
+    except DaemonDown as down:
+        answer = {"running": False, **_stored(where, down)}
+    if json:
+        print_json(answer)
+    elif answer["running"]:
+        _print_running(answer)
+    else:
+        _print_stored(answer)
+
+
+def _stored(where: Where, down: DaemonDown) -> dict[str, Any]:
+    with open_store(where, down) as store:
+        sequence, last = store.acknowledged()
+        return {
+            "committed": sequence,
+            "last_commit": last.isoformat() if last else None,
+            "owned": [
+                {"point": owned.point, "found": owned.found, "since": owned.since.isoformat()}
+                for owned in store.owned()
+            ],
+        }
+
+
+def _print_stored(answer: dict[str, Any]) -> None:
+    last = answer["last_commit"]
+    typer.echo(f"not running; last commit {_at(last) if last else 'never'}")
+    if answer["owned"]:
+        typer.echo("still held; 'energyctl handback SITE' gives it back:")
+        rows = [(o["point"], show_number(o["found"], ""), _at(o["since"])) for o in answer["owned"]]
+        print_table(("point", ">found there", "since"), rows)
+
+
+def _print_running(answer: dict[str, Any]) -> None:
+    grid = show_number(answer["grid_kw"], "kW")
+    typer.echo(f"{answer['name']} ({answer['site']}): {answer['mode']}, guided by {answer['guided_by']}")
+    if answer["guided_reason"]:
+        typer.echo(f"  because {answer['guided_reason']}")
+    typer.echo(f"  grid {grid}, limits {answer['import_limit_kw']:g} kW in, {answer['export_limit_kw']:g} kW out")
+    typer.echo(f"  cycle {answer['cycle']}, missed {answer['missed_cycles']}, up {answer['up_s']:.0f} s")
+    typer.echo(
+        f"  plans made {answer['plans_made']}, failed {answer['plans_failed']}; writes refused {answer['refused']}"
+    )
+    typer.echo("")
+    print_table(
+        ("device", "answers", "profile", "writes"),
+        [
+            (d["device"], "yes" if d["answers"] else "NO", d["profile"], d["writes_blocked"] or "allowed")
+            for d in answer["devices"]
+        ],
+    )
+    typer.echo("")
+    print_table(
+        ("held point", ">value", "by", "effect", ">lease", "why"),
+        [
+            (p, show_number(h["value"], h["unit"]), h["source"], h["effect"], f"{h['lease_s']:.0f} s", h["reason"])
+            for p, h in answer["held"].items()
+        ],
+    )
+    typer.echo("")
+    if answer["alarms"]:
+        rows = [(a["name"], a["subject"], a["text"], _at(a["raised_at"])) for a in answer["alarms"]]
+        print_table(("alarm", "about", "what", "since"), rows)
+    else:
+        typer.echo("no alarms")
+
+
+def _at(time: str) -> str:
+    return local_time(datetime.fromisoformat(time))

@@ -1,0 +1,193 @@
+"""What must hold between the sections of a site file: points exist and fit, limits do not contradict each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from energyctl.core.comfort import Comfort
+from energyctl.core.driver import Device
+from energyctl.core.points import Access, Point
+from energyctl.core.resources import Binding
+from energyctl.core.units import parse_quantity
+
+from .problems import Report, did_you_mean, nearest
+from .site import PointLimit
+from .yaml_source import YamlPath
+
+Limits = tuple[float | None, float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Points:
+    """All points of the site, to look one up that a person wrote."""
+
+    report: Report
+    devices: Mapping[str, Device]
+    by_id: Mapping[str, Point] = field(default_factory=dict)
+
+    def find(self, path: YamlPath, name: str, unit: str | None = None, writes: bool = False) -> Point | None:
+        """The point called `name` if it is there and fits; else what is wrong is noted, with the nearest that fits."""
+        point = self.by_id.get(name)
+        if point is None:
+            if name.partition(".")[0] not in self._unresolved():
+                self.report.add(path, f"no such point{self._suggest(name, unit, writes)}", name)
+        elif unit is not None and point.unit != unit:
+            self.report.add(path, f"is in {_named(point.unit)}, but {_named(unit)} is needed here", name)
+        elif writes and point.access is not Access.READ_WRITE:
+            self.report.add(path, f"is read-only, but must be writable here{self._suggest(name, unit, True)}", name)
+        return point
+
+    def _unresolved(self) -> set[str]:
+        """Devices that are in the file but whose profile is not known: nothing can be said of their points."""
+        return {key for key in self.report.section("devices") if key not in self.devices}
+
+    def _suggest(self, name: str, unit: str | None, writes: bool) -> str:
+        fitting = {
+            point.id
+            for point in self.by_id.values()
+            if (unit is None or point.unit == unit) and (not writes or point.access is Access.READ_WRITE)
+        }
+        device = name.partition(".")[0] + "."
+        near = {point for point in fitting if point.startswith(device)}
+        if len(near) == 1 and nearest(name, near) is None:
+            return f"; did you mean '{min(near)}'?"
+        return did_you_mean(name, near if near else fitting, "points that fit")
+
+
+def _named(unit: str) -> str:
+    return {"": "no unit (a switch or a mode)", "1": "% (a ratio)"}.get(unit, unit)
+
+
+def check_bindings(points: Points, bound: Mapping[str, Iterable[Binding]], meter: str | None) -> None:
+    """Every point a resource is bound to exists and fits; no point is written, or measured as power, by two."""
+    writers: dict[str, str] = {}
+    meters: dict[str, str] = {meter: "grid.meter"} if meter else {}
+    for resource, bindings in bound.items():
+        for binding in bindings:
+            path = ("resources", resource, binding.field)
+            points.find(path, binding.point, binding.unit, binding.writes)
+            users = writers if binding.writes else meters if binding.field == "power" else {}
+            other = users.setdefault(binding.point, ".".join(path))
+            if other != ".".join(path):
+                verb = "sets" if binding.writes else "measures with"
+                points.report.add(path, f"{other} {verb} this point too; a point belongs to one", binding.point)
+
+
+def check_references(report: Report, raw: Mapping[str, Mapping[str, Any]], comforts: Iterable[str]) -> None:
+    """`fed_by` names another resource, one that can feed; `comfort` names an entry of the section comfort."""
+    comforts = list(comforts)
+    for resource, data in raw.items():
+        feeder, comfort = data.get("fed_by"), data.get("comfort")
+        path = ("resources", resource)
+        others = [name for name, other in raw.items() if other.get("kind") != data.get("kind")]
+        if isinstance(feeder, str) and feeder not in raw:
+            report.add((*path, "fed_by"), f"no such resource{did_you_mean(feeder, others)}", feeder)
+        elif isinstance(feeder, str) and feeder not in others:
+            report.add(
+                (*path, "fed_by"), f"is a {data.get('kind')} too and feeds nothing{did_you_mean('', others)}", feeder
+            )
+        if isinstance(comfort, str) and comfort not in comforts:
+            report.add(
+                (*path, "comfort"), f"the section comfort has no such entry{did_you_mean(comfort, comforts)}", comfort
+            )
+
+
+def check_comfort(report: Report, name: str, comfort: Comfort) -> None:
+    """heat < cool, and the setback band is no narrower."""
+    path = ("comfort", name)
+    if comfort.heat >= comfort.cool:
+        report.add((*path, "heat"), f"must be below cool ({comfort.cool:g} °C)", f"{comfort.heat:g} °C")
+    if comfort.setback_heat > comfort.heat:
+        report.add((*path, "setback_heat"), _tighter(comfort.setback_heat, "above heat", comfort.heat))
+    if comfort.setback_cool < comfort.cool:
+        report.add((*path, "setback_cool"), _tighter(comfort.setback_cool, "below cool", comfort.cool))
+
+
+def _tighter(setback: float, relation: str, other: float) -> str:
+    return f"{setback:g} °C is {relation} ({other:g} °C); the band out of hours must not be tighter than in use"
+
+
+def read_limits(points: Points, limits: Mapping[str, PointLimit]) -> dict[str, Limits]:
+    """The section safety.limits in canonical units: of writable points, not empty, inside the device's own limits."""
+    found: dict[str, Limits] = {}
+    for name, limit in limits.items():
+        path = ("safety", "limits", name)
+        point = points.find(path, name, writes=True)
+        if point is None:
+            continue
+        low, high = (_quantity(points.report, (*path, key), getattr(limit, key), point) for key in ("min", "max"))
+        if low is None and high is None and limit.min is None and limit.max is None:
+            points.report.add(path, f"says nothing; write e.g. {{min: 0 {point.unit}}}")
+        if low is not None and high is not None and low >= high:
+            points.report.add((*path, "min"), f"must be below max ({limit.max})", limit.min)
+            continue
+        _inside(points.report, (*path, "min"), limit.min, low, point)
+        _inside(points.report, (*path, "max"), limit.max, high, point)
+        found[name] = (low, high)
+    return found
+
+
+def _quantity(report: Report, path: YamlPath, text: Any, point: Point) -> float | None:
+    if text is None:
+        return None
+    try:
+        return parse_quantity(text, point.unit)
+    except ValueError as exc:
+        report.add(path, str(exc), text)
+        return None
+
+
+def _inside(report: Report, path: YamlPath, text: Any, value: float | None, point: Point) -> None:
+    low, high = point.minimum, point.maximum
+    if value is not None and ((low is not None and value < low) or (high is not None and value > high)):
+        report.add(path, f"outside the device's own limits, {_span((low, high), point.unit)}", text)
+
+
+def _span(limits: Limits, unit: str) -> str:
+    low, high = ("" if limit is None else f"{limit:g} {unit}" for limit in limits)
+    return f"{low} to {high}" if low and high else f"at least {low}" if low else f"at most {high}"
+
+
+def check_comfort_reachable(
+    points: Points, raw: Mapping[str, Mapping[str, Any]], comforts: Mapping[str, Comfort], limits: Mapping[str, Limits]
+) -> None:
+    """No resource is asked for a temperature that its setpoint's limits forbid."""
+    for resource, data in raw.items():
+        comfort, point = comforts.get(str(data.get("comfort"))), points.by_id.get(str(data.get("setpoint")))
+        if comfort is None or point is None or point.unit != "°C":
+            continue
+        low, high = allowed(point, limits.get(point.id, (None, None)))
+        for key in ("heat", "cool", "setback_heat", "setback_cool"):
+            wanted: float = getattr(comfort, key)
+            if (low is not None and wanted < low) or (high is not None and wanted > high):
+                span = _span((low, high), "°C")
+                message = f"{wanted:g} °C cannot be set for resources.{resource}: {point.id} is limited to {span}"
+                points.report.add(("comfort", str(data["comfort"]), key), message)
+
+
+def allowed(point: Point, limits: Limits) -> Limits:
+    """The tighter of the device's own limits and the site's."""
+    lows = [limit for limit in (point.minimum, limits[0]) if limit is not None]
+    highs = [limit for limit in (point.maximum, limits[1]) if limit is not None]
+    return (max(lows) if lows else None, min(highs) if highs else None)
+
+
+def check_watchdogs(points: Points, bound: Mapping[str, Iterable[Binding]], accepted: Iterable[str]) -> None:
+    """A device that would obey a dead controller for ever is written to only if the site file accepts that by name."""
+    accepted, report = list(accepted), points.report
+    for index, name in enumerate(accepted):
+        if name not in points.devices and name not in report.section("devices"):
+            path = ("safety", "accept_no_watchdog", index)
+            report.add(path, f"no such device{did_you_mean(name, points.devices)}", name)
+    written: dict[str, list[str]] = {}
+    for bindings in bound.values():
+        for binding in bindings:
+            if binding.writes and binding.point in points.by_id:
+                written.setdefault(points.by_id[binding.point].device, []).append(binding.point)
+    for device, names in written.items():
+        if points.devices[device].profile.watchdog.kind == "none" and device not in accepted:
+            what = f"is controlled ({', '.join(sorted(set(names)))}) but has no watchdog: it would obey the last value for ever"
+            line = f"accept_no_watchdog: [{', '.join([*accepted, device])}]"
+            report.add(("devices", device), f"{what}; if you accept that, write '{line}' under safety:")
