@@ -17,9 +17,9 @@ from energyctl.core.errors import DeviceRefused, LinkError
 from energyctl.core.points import Command, Sample
 
 from . import bacnet_apdu as apdu
-from .bacnet import LinkOptions
 from .bacnet_apdu import Failed, Ref
 from .bacnet_cov import Watches
+from .bacnet_options import LinkOptions
 from .bacnet_peer import Peer
 from .bacnet_points import Target, first, number
 from .bacnet_station import Station, error_name

@@ -16,8 +16,8 @@ from energyctl.core.driver import Device
 from energyctl.core.errors import DeviceRefused, GarbledError, LinkError, LinkTimeout
 
 from . import bacnet_apdu as apdu
-from .bacnet import DeviceOptions, LinkOptions, ProfileOptions
 from .bacnet_apdu import Ref
+from .bacnet_options import DeviceOptions, LinkOptions, ProfileOptions
 from .bacnet_points import Found, Target
 from .bacnet_station import Refusal, Silence, Station
 

@@ -185,9 +185,9 @@ class Connection:
         if not answer.isError():
             return answer
         if answer.exception_code == _NO_ANSWER:
-            raise LinkTimeout(device, f"the gateway {self._where} got no answer from it")
+            raise LinkTimeout(device, f"the gateway {self._where} got no answer from it; is its unit id right?")
         if answer.exception_code == _NO_PATH:
-            raise LinkError(device, f"the gateway {self._where} has no path to it")
+            raise LinkError(device, f"the gateway {self._where} has no path to it; is its unit id right?")
         return Refusal(answer.exception_code)
 
     def _failure(self, device: str) -> LinkError:

@@ -16,7 +16,7 @@ from energyctl.core.driver import Device, Partial, Refused, WriteResult, Written
 from energyctl.core.errors import DeviceRefused, LinkError
 from energyctl.core.points import Command, Sample
 
-from .opcua import DeviceOptions, LinkOptions, ProfileOptions
+from .opcua_options import DeviceOptions, LinkOptions, ProfileOptions
 from .opcua_points import NodeName, Target, node_name
 from .opcua_session import Connection, Session, UnknownNamespace, connected, ua
 from .opcua_watch import Watches

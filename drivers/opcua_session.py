@@ -21,7 +21,7 @@ from cryptography.exceptions import InvalidSignature
 
 from energyctl.core.errors import GarbledError, LinkError, LinkTimeout
 
-from .opcua import LinkOptions
+from .opcua_options import LinkOptions
 from .opcua_points import NodeName
 
 ua: Any = importlib.import_module("asyncua.ua")

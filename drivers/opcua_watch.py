@@ -16,7 +16,7 @@ from energyctl.core.errors import LinkError
 from energyctl.core.points import Sample
 
 from .opcua_points import Target
-from .opcua_session import Connection, Session, UnknownNamespace, connected
+from .opcua_session import Connection, Session, UnknownNamespace, connected, ua
 
 QUEUE = 100
 """Changes of one node that the server keeps for us between two publishings."""
@@ -48,11 +48,9 @@ class Watches:
         self._sinks.pop(target, None)
 
     async def connected(self, connection: Connection) -> None:
-        """A new connection: subscribe to all that is wanted; what is refused now is told as a bad Sample."""
+        """A new connection: subscribe to all that is wanted; what is refused now, polling will notice."""
         self._subscription, self._by_node = None, {}
-        for target, reason in (await self.add(connection, list(self._sinks))).items():
-            for sink in self._sinks[target]:
-                sink(Sample.bad(target.point, self._clock.now(), reason))
+        await self.add(connection, list(self._sinks))
 
     async def add(self, connection: Connection, targets: list[Target]) -> dict[Target, str]:
         """Monitor nodes that are not yet; those that the server refuses, with its reason."""
@@ -72,11 +70,14 @@ class Watches:
         return refused | await self._monitor(connection, new) if new else refused
 
     async def _monitor(self, connection: Connection, new: list[Any]) -> dict[Target, str]:
-        if self._subscription is None:
-            self._subscription = await connection.client.create_subscription(self._publishing_s * 1000, self)
-        handles = await self._subscription.subscribe_data_change(
-            [connection.client.get_node(node) for node in new], queuesize=QUEUE
-        )
+        """A server that refuses subscriptions altogether can still be read, so that costs no connection."""
+        try:
+            if self._subscription is None:
+                self._subscription = await connection.client.create_subscription(self._publishing_s * 1000, self)
+            nodes = [connection.client.get_node(node) for node in new]
+            handles = await self._subscription.subscribe_data_change(nodes, queuesize=QUEUE)
+        except ua.UaStatusCodeError as exc:
+            handles = [ua.StatusCode(exc.code)] * len(new)
         refused: dict[Target, str] = {}
         for node, handle in zip(new, handles, strict=True):
             if not isinstance(handle, int):

@@ -95,6 +95,8 @@ def demo(
     """
     folder = (out or Path(tempfile.mkdtemp(prefix="energyctl-demo-"))).absolute()
     console = Console(stderr=as_json, highlight=False)
+    hours = f"the first {QUICK_H:.0f} hours of a winter day" if quick else "a winter and a summer day"
+    console.print(f"The Larissa town hall, {hours}, on simulated devices; this takes a minute or two.")
     results = asyncio.run(run(town_hall(), folder, console, quick))
     if as_json:
         typer.echo(json.dumps({"days": [result.figures() for result in results], "out": str(folder)}, indent=2))
@@ -219,25 +221,32 @@ def tell(console: Console, results: Sequence[DayResult], folder: Path) -> None:
     """The table, where the pictures are, what is measured and what assumed, and how to go on."""
     console.print(_table(results))
     for result in results:
-        figures = result.figures()
-        ratio, saving = figures["energyctl_to_foresight"], figures["saving_to_rules"]
-        if ratio is not None and saving is not None:
-            console.print(
-                f"{figures['day']}: energyctl saves {saving:.1%} against the rules and pays {ratio:.3f} times what"
-                f" perfect foresight would; lockstep at {' and '.join(map(str, figures['speed']))} times real time"
-            )
+        console.print(verdict(result), soft_wrap=True)
     console.print()
     for result in results:
         if result.picture is not None:
             console.print(f"Picture of the {result.day.scenario.name} day: {result.picture}", soft_wrap=True)
     if any(result.picture is None for result in results):
-        console.print("No pictures: matplotlib is not installed; get it with: pip install 'energyctl[plot]'")
+        console.print(
+            "No pictures: matplotlib is not installed; get it with: pip install 'energyctl[plot]'", markup=False
+        )
     console.print(f"Traces and logs: {folder}\n", soft_wrap=True)
     site = results[0].day.site.path
     prices = " and ".join(f"{result.day.stock_price_eur:.3f}" for result in results)
-    console.print(FACTS.format(data=site.parent / "DATA.md", price=prices), soft_wrap=True)
+    console.print(FACTS.format(data=_short(site.parent / "DATA.md"), price=prices), soft_wrap=True)
     console.print()
     console.print(NEXT.format(site=_short(site)), soft_wrap=True)
+
+
+def verdict(result: DayResult) -> str:
+    """A day in one sentence: energyctl against the rules and against the bound."""
+    rules, ours, best = result.outcomes
+    saving = 1 - ours.cost_eur / rules.cost_eur if rules.cost_eur > 0 else 0.0
+    words = f"{abs(saving):.1%} {'less' if saving >= 0 else 'more'} than the rules"
+    comfort = f"{sum(ours.discomfort_kh):.1f} instead of {sum(rules.discomfort_kh):.1f} K·h of discomfort"
+    bound = f", {ours.cost_eur / best.cost_eur:.3f} times perfect foresight" if best.cost_eur > 0 else ""
+    speed = min(run.speed for run in result.runs)
+    return f"{result.day.scenario.name}: energyctl costs {words} with {comfort}{bound}; run {speed:.0f} times faster than life"
 
 
 def _short(path: Path) -> Path:
@@ -247,14 +256,14 @@ def _short(path: Path) -> Path:
 def _table(results: Sequence[DayResult]) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for heading in ("day", "strategy"):
-        table.add_column(heading)
-    for heading in ("cost EUR", "CO2 kg", "peak kW", "own use of sun", "discomfort K·h", "over limit"):
-        table.add_column(heading, justify="right")
+        table.add_column(heading, no_wrap=True)
+    for heading in ("cost\nEUR", "CO2\nkg", "peak\nkW", "sun used\non site", "discomfort\nK·h", "over the\nlimit"):
+        table.add_column(heading, justify="right", no_wrap=True)
     for result in results:
         for place, outcome in enumerate(result.outcomes):
             share = outcome.self_consumption
             table.add_row(
-                "" if place else f"{result.day.scenario.name} ({result.day.scenario.day})",
+                "" if place else result.day.scenario.name,
                 outcome.strategy,
                 f"{outcome.cost_eur:.2f}",
                 f"{outcome.bill.co2_kg:.1f}",

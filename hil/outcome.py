@@ -68,6 +68,8 @@ class Outcome:
     stock_eur: float
     self_consumption: float | None
     discomfort_kh: tuple[float, ...]
+    comfort_eur: float
+    """The discomfort at the site's own price for it; in no other figure."""
     over_limit_min: float
     over_limit_kw: float
     car_unserved_kwh: float
@@ -89,6 +91,7 @@ class Outcome:
             "peak_kw": round(self.bill.peak_kw, 1),
             "self_consumption": None if self.self_consumption is None else round(self.self_consumption, 4),
             "discomfort_kh": round(sum(self.discomfort_kh), 2),
+            "comfort_eur": round(self.comfort_eur, 2),
             "discomfort_kh_by_zone": [round(value, 2) for value in self.discomfort_kh],
             "over_limit_min": round(self.over_limit_min, 1),
             "over_limit_kw": round(self.over_limit_kw, 2),
@@ -169,6 +172,8 @@ def _outcome(
     consumers.append([max(0.0, power) for power in _values(series["battery_kw"])])
     used = [sum(step) for step in zip(*consumers, strict=True)]
     over = [max(power - limits.import_kw, -power - limits.export_kw) for power in _values(grid)]
+    zones = list(enumerate(day.comforts, 1))
+    cold = tuple(discomfort_kh(series[f"zone{n}_c"], comfort, day.site.timezone) for n, comfort in zones)
     before = Stock(battery.initial_soc * battery.capacity_kwh)
     return Outcome(
         strategy=strategy,
@@ -176,9 +181,8 @@ def _outcome(
         bill=bill(grid, day.rates),
         stock_eur=stock_value(before, after, day.stock_price_eur, best_efficiency(battery)),
         self_consumption=self_consumption(roof, used),
-        discomfort_kh=tuple(
-            discomfort_kh(series[f"zone{n}_c"], comfort, day.site.timezone) for n, comfort in enumerate(day.comforts, 1)
-        ),
+        discomfort_kh=cold,
+        comfort_eur=sum(kh * comfort.price for kh, comfort in zip(cold, day.comforts, strict=True)),
         over_limit_min=sum(kw > _OVER_KW for kw in over) * grid.step_s / 60,
         over_limit_kw=max(0.0, *over),
         car_unserved_kwh=unserved_kwh,

@@ -37,7 +37,7 @@ TERMINATION = {
 
 _TOL_KW = 1e-6
 _ROUNDS = 4
-_CHEAP_ITERATIONS = 2500
+_CHEAP_ITERATIONS = 700
 """An LP that took no more is solved once more for the sake of its prices."""
 
 

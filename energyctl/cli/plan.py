@@ -108,14 +108,18 @@ def _current(where: Where) -> Plan:
 
 
 def _replanned(where: Where) -> Plan:
-    """Ask for a plan and wait until the daemon's cycle has taken it over. Raises PlanError when none came of it."""
-    before = client.ask(where.paths.socket, "status")
-    if client.ask(where.paths.socket, "replan")["made"] <= before["plans_made"]:
+    """Ask for a plan and wait for the cycle that takes it over. Raises PlanError when none came of it."""
+
+    def status() -> Any:
+        return client.ask(where.paths.socket, "status")
+
+    made = status()["plans_made"]
+    if client.ask(where.paths.socket, "replan")["made"] <= made:
         raise PlanError("no plan could be made; the alarms in 'energyctl status' say why")
-    until = time.monotonic() + TAKEN_OVER_S
-    while client.ask(where.paths.socket, "status")["plan_issued_at"] == before["plan_issued_at"]:
+    cycle, until = status()["cycle"], time.monotonic() + TAKEN_OVER_S
+    while status()["cycle"] <= cycle:
         if time.monotonic() > until:
-            raise PlanError("the new plan is made, but the daemon's cycle does not take it over")
+            raise PlanError("the new plan is made, but no cycle takes it over")
         time.sleep(0.1)
     return _current(where)
 

@@ -25,6 +25,7 @@ from .yaml_source import YamlPath
 MAX_SECRET_BYTES = 10_000
 HIDDEN = "***"
 _CREDENTIALS = re.compile(r"://[^/@\s]*:[^/@\s]+@")
+_FILE = re.compile(r"(^|_)(certificate|file)$|_key$")
 _NUMBER = re.compile(r"\s*[-+]?\d+(\.\d+)?([eE][-+]?\d+)?")
 
 
@@ -136,7 +137,10 @@ def read_secrets(report: Report, base_dir: Path, resolve: bool) -> Secrets:
 
 
 def read_options(report: Report, path: YamlPath, raw: Mapping[str, Any], secrets: Secrets) -> dict[str, Scalar]:
-    """Options as a driver gets them: durations in seconds, secrets resolved, everything else as it stands."""
+    """Options as a driver gets them: durations in seconds, secrets resolved, file names from the site file's folder.
+
+    An option is a file name when it is called certificate, file or ..._certificate, ..._file, ..._key.
+    """
     options: dict[str, Scalar] = {}
     for key, value in raw.items():
         place = (*path, key)
@@ -146,6 +150,8 @@ def read_options(report: Report, path: YamlPath, raw: Mapping[str, Any], secrets
             report.add(place, "must be a single value, or {secret: NAME}")
         elif value is None:
             report.add(place, "has no value")
+        elif isinstance(value, str) and _FILE.search(key):
+            options[key] = str(secrets.base_dir / value)
         else:
             options[key] = _duration(value)
     return options

@@ -88,7 +88,8 @@ class Report:
 
     def add(self, path: YamlPath, message: str, value: Any = _NOTHING) -> None:
         """Note a mistake at a path of the file; a scalar `value` is shown."""
-        shown = "" if value is _NOTHING or any(map(is_secret, path)) else _shown(value)
+        hidden = value is _NOTHING or path[:1] == ("secrets",) or any(map(is_secret, path))
+        shown = "" if hidden else _shown(value)
         line = self.document.line(path)
         where = f"{dotted(path)}: " if path else ""
         self._problems.append((line, f"{self.document.file}:{line}: {where}{shown}{message}"))

@@ -38,6 +38,8 @@ YamlPath = tuple[str | int, ...]
 
 _INT = re.compile(r"[-+]?[0-9]{1,18}")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]{1,18}|[0-9]{1,18}(\.[0-9]{0,18})?)([eE][-+]?[0-9]{1,2})?")
+_TOO_DEEP = re.compile(rf"(?:[\[{{]\s*){{{MAX_DEPTH + 1}}}")
+"""Found before reading, because the YAML reader takes its time over such text."""
 _WORDS: dict[str, bool | None] = {"true": True, "True": True, "TRUE": True, "false": False, "False": False}
 _WORDS |= {"FALSE": False, "": None, "~": None, "null": None, "Null": None, "NULL": None}
 _HINTS = (
@@ -107,6 +109,10 @@ def read_yaml(path: Path) -> Document:
 
 def parse_yaml(text: str, file: str) -> Document:
     """Like `read_yaml`, of a text that is already there."""
+    if (deep := _TOO_DEEP.search(text)) is not None:
+        raise ConfigError(
+            f"{file}:{text.count(chr(10), 0, deep.start()) + 1}: nested more than {MAX_DEPTH} levels deep"
+        )
     builder = _Builder(file, YAML(typ="safe", pure=True).parse(io.StringIO(text)))
     try:
         root = builder.document()

@@ -74,6 +74,8 @@ class Controller:
         self.tracked = Tracked((), None)
         self.verdicts: Mapping[str, Verdict] = {}
         self.image = ProcessImage(clock.now(), 0)
+        self.informed = False
+        """Whether the image has been taken since every device answered or failed to; before that no plan is worth making."""
 
     async def run(self) -> None:
         """Run cycles for ever."""
@@ -128,6 +130,7 @@ class Controller:
         )
         self.image = replace(image, samples={**image.samples, BASE_LOAD: sample})
         self._history.add(self.image)
+        self.informed = self.informed or self._acquisition.settled
         self._watch()
         return [sample]
 

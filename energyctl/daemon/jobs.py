@@ -31,6 +31,10 @@ log = logging.getLogger(__name__)
 
 RETENTION = timedelta(days=396)
 """How long raw samples are kept: thirteen months."""
+TRIM_ROWS = 5000
+"""Deleted at a time, so that the cycle's commits come in between."""
+FIRST_PLAN_WITHIN_S = 30.0
+"""The first plan waits this long for every device to answer or fail to."""
 
 
 class Trigger(Protocol):
@@ -46,15 +50,16 @@ class Job:
     name: str
     trigger: Trigger
     work: Callable[[], Awaitable[None]]
-    at_start: bool = False
+    first: Callable[[], Awaitable[None]] | None = None
+    """What is done once at the start, before the trigger counts."""
 
 
 async def run_job(job: Job, clock: Clock) -> None:
     """Do a job at its times, for ever."""
     with clock.busy():
-        if job.at_start:
+        if job.first is not None:
             await clock.sleep_until(clock.monotonic(), Turn.JOBS)
-            await _once(job)
+            await _once(job.name, job.first)
         previous: datetime | None = None
         while True:
             now = clock.now()
@@ -62,14 +67,14 @@ async def run_job(job: Job, clock: Clock) -> None:
             if previous is None:
                 return
             await clock.sleep_until(clock.monotonic() + (previous - now).total_seconds(), Turn.JOBS)
-            await _once(job)
+            await _once(job.name, job.work)
 
 
-async def _once(job: Job) -> None:
+async def _once(name: str, work: Callable[[], Awaitable[None]]) -> None:
     try:
-        await job.work()
+        await work()
     except EnergyctlError as error:
-        log.error("%s: %s", job.name, error)
+        log.error("%s: %s", name, error)
 
 
 class Planning:
@@ -89,6 +94,13 @@ class Planning:
         self._one = asyncio.Lock()
         self.made = 0
         self.failed = 0
+
+    async def first(self) -> None:
+        """The first plan, once there is something to plan from."""
+        last = self._clock.monotonic() + FIRST_PLAN_WITHIN_S
+        while not self._controller.informed and self._clock.monotonic() < last:
+            await self._clock.sleep_until(self._clock.monotonic() + 0.2, Turn.JOBS)
+        await self.replan()
 
     async def replan(self) -> None:
         """Ask for a plan now. A failure is an alarm, counted, and leaves the last plan in place."""
@@ -120,9 +132,10 @@ def jobs(site: Site, clock: Clock, planning: Planning | None, store: StoreThread
     """All calendar jobs of a daemon."""
 
     async def trim() -> None:
-        await store.call(lambda s: s.compact(clock.now() - RETENTION))
+        while await store.call(lambda s: s.compact(clock.now() - RETENTION, most=TRIM_ROWS)):
+            pass
 
     found = [Job("trim historian", CronTrigger(hour=0, minute=10, timezone=UTC), trim)]
     if planning is not None:
-        found.append(Job("plan", plan_trigger(site.planner.every_s), planning.replan, at_start=True))
+        found.append(Job("plan", plan_trigger(site.planner.every_s), planning.replan, planning.first))
     return found

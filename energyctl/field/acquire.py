@@ -171,20 +171,19 @@ class Acquisition:
         return True
 
     async def _identify(self, device: Device, driver: Driver, state: DeviceState) -> None:
-        probe = device.profile.identity
-        if probe is None or not isinstance(driver, Identifies):
-            state.identity = ""
-            return
-        try:
-            said = state.identity = await driver.identify(device.id)
-        except DeviceRefused as error:
-            state.identity, state.identity_error = "", f"{device.id} does not say who it is: {error}"
-            return
-        if probe.contains.casefold() not in said.casefold():
+        """Ask a device who it is, for people to see; where the profile has a probe, hold the answer against it."""
+        probe, said = device.profile.identity, ""
+        state.identity_error = None
+        if isinstance(driver, Identifies):
+            try:
+                said = await driver.identify(device.id)
+            except DeviceRefused as error:
+                if probe is not None:
+                    state.identity_error = f"{device.id} does not say who it is: {error}"
+        state.identity = said
+        if probe is not None and state.identity_error is None and probe.contains.casefold() not in said.casefold():
             state.identity_error = f"{device.id} says it is '{said}', the profile expects '{probe.contains}'"
             log.error("%s; it will not be written to", state.identity_error)
-        else:
-            state.identity_error = None
 
     def _failed(self, device: Device, state: DeviceState, error: LinkError) -> None:
         state.failures += 1
@@ -195,6 +194,11 @@ class Acquisition:
             log.warning("%s does not answer (%d in a row): %s", device.id, state.failures, error)
         now = self._clock.now()
         self.take(Sample.bad(point, now, str(error)) for point in device.points)
+
+    @property
+    def settled(self) -> bool:
+        """Whether every device has either answered or failed to."""
+        return all(state.reads or state.errors for state in self.states.values())
 
     def blocked(self) -> dict[str, str]:
         """Devices that may not be written to, and why."""

@@ -1,7 +1,8 @@
 """A car at a charger: it comes and goes by the clock, needs a certain energy, and obeys the charger's current limit.
 
-Below 6 A (IEC 61851) it does not charge. Above, it takes what the limit and its own charger allow, and less and less over
-the last `taper` of what it needs. It may leave unfinished: what is missing then is `unserved`.
+For the first `handshake_s` charger and car talk and nothing flows. Below 6 A (IEC 61851) it does not charge. Above, it takes
+what the limit and its own charger allow, and less and less over the last `taper` of what it needs. It may leave unfinished:
+what is missing then is `unserved`.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ class EvParams:
     volts: float = 230.0
     car_max_kw: float = 21.0
     taper: float = 0.08
+    handshake_s: float = 60.0
     own_limit_a: float = 32.0
     """What the charger allows when nobody limits it."""
 
@@ -46,6 +48,8 @@ class EvState:
     charged_kwh: float = 0.0
     unserved_kwh: float = 0.0
     """Missing from all cars that have left."""
+    there_s: float = float("inf")
+    """How long it has been there."""
 
 
 def present(params: EvParams, local: datetime) -> int | None:
@@ -64,7 +68,7 @@ def come_and_go(params: EvParams, state: EvState, local: datetime) -> EvState:
     visit = present(params, local)
     if visit == state.visit:
         return state
-    return EvState(visit, 0.0, state.unserved_kwh + missing_kwh(params, state))
+    return EvState(visit, 0.0, state.unserved_kwh + missing_kwh(params, state), 0.0)
 
 
 def missing_kwh(params: EvParams, state: EvState) -> float:
@@ -74,8 +78,9 @@ def missing_kwh(params: EvParams, state: EvState) -> float:
 
 def ev_step(params: EvParams, state: EvState, limit_a: float, hours: float) -> tuple[EvState, float]:
     """(state, power [kW]) of a step under a current limit."""
-    missing = missing_kwh(params, state)
-    if state.visit is None or missing <= 0.0 or limit_a < LEAST_A:
+    missing, talking = missing_kwh(params, state), state.there_s < params.handshake_s
+    state = replace(state, there_s=state.there_s + hours * 3600)
+    if state.visit is None or talking or missing <= 0.0 or limit_a < LEAST_A:
         return state, 0.0
     slow = params.taper * params.visits[state.visit].needs_kwh
     share = 1.0 if missing >= slow else max(0.25, missing / slow)

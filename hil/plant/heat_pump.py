@@ -1,8 +1,10 @@
 """A heat pump with a thermostat per zone: proportional and integral, capped by the zone's emitters and the machine.
 
+The compressor gathers speed slowly (`ramp_kw_min`) and stops at once.
+
 Full-load COP = grade x Carnot between supply and outdoor temperature; the supply follows a heating curve. Frost on the
 outdoor coil costs `defrost` of it between -3 and 5 degC in damp air (above 80 % humidity), part load costs up to
-`part_load_loss`: COP = full x (1 - loss x (1 - share of capacity)). Source of the form: Carnot grade models as used in heat
+`part_load_loss`: COP = full x (1 - loss x (1 - share of full power)). Source of the form: Carnot grade models as used in heat
 pump planning; the planner knows neither frost nor part load.
 """
 
@@ -10,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import sqrt
 from typing import Literal
 
 from pydantic import ConfigDict, with_config
@@ -28,19 +31,20 @@ class HeatPumpParams:
     """The machine, and the schedule it keeps when nobody commands it (one entry per zone)."""
 
     max_kw: float = 19.0
-    grade: float = 0.39
-    curve_at_zero_c: float = 36.0
+    ramp_kw_min: float = 3.0
+    grade: float = 0.40
+    curve_at_zero_c: float = 35.5
     curve_slope: float = 1.05
     supply_min_c: float = 28.0
     supply_max_c: float = 55.0
     chilled_c: float = 8.0
     reject_k: float = 11.0
-    defrost: float = 0.12
-    part_load_loss: float = 0.10
+    defrost: float = 0.08
+    part_load_loss: float = 0.07
     standby_kw: float = 0.12
-    band_k: float = 0.8
+    band_k: float = 1.5
     """A deviation of this much asks for all the emitters can give."""
-    reset_s: float = 2400.0
+    reset_s: float = 3600.0
     """Integral time of the thermostats."""
     heat_c: tuple[float, ...] = (20.5, 20.0)
     heat_setback_c: tuple[float, ...] = (17.0, 16.0)
@@ -87,13 +91,31 @@ def thermostat(
     return wanted * emitter_kw, integral if saturated else moved
 
 
-def heat_pump_step(params: HeatPumpParams, mode: Mode, weather: Weather, demand_kw: Sequence[float]) -> HeatPumpFlow:
-    """Deliver what the zones ask for (>= 0 each) as far as the machine goes; short of it, all get the same share."""
+def heat_pump_step(
+    params: HeatPumpParams, mode: Mode, weather: Weather, demand_kw: Sequence[float], most_kw: float
+) -> HeatPumpFlow:
+    """Deliver what the zones ask for (>= 0 each) as far as the machine goes; short of it, all get the same share.
+
+    `most_kw` is what the compressor can draw by now, see `gathered`.
+    """
     full, asked = full_cop(params, mode, weather), sum(demand_kw)
-    capacity = full * params.max_kw
-    given = min(1.0, capacity / asked) if asked > 0 else 0.0
-    total = asked * given
-    cop = full * (1 - params.part_load_loss * (1 - total / capacity))
+    power = _power(params, full, asked, min(params.max_kw, most_kw))
+    cop = full * (1 - params.part_load_loss * (1 - power / params.max_kw))
+    total = power * cop
+    given = total / asked if asked > 0 else 0.0
     sign = 1.0 if mode == "heat" else -1.0
     heat = tuple(sign * given * kw for kw in demand_kw)
-    return HeatPumpFlow(total / cop + params.standby_kw, heat, cop, supply_temp(params, mode, weather.temp_c))
+    return HeatPumpFlow(power + params.standby_kw, heat, cop, supply_temp(params, mode, weather.temp_c))
+
+
+def gathered(params: HeatPumpParams, was_kw: float, dt_s: float) -> float:
+    """The most that the compressor can draw in a step after one at `was_kw` (standby included) [kW]."""
+    return max(0.0, was_kw - params.standby_kw) + params.ramp_kw_min * dt_s / 60
+
+
+def _power(params: HeatPumpParams, full: float, heat_kw: float, most_kw: float) -> float:
+    """The power p <= most with p x COP(p) = heat, COP linear in p: the positive root of a quadratic."""
+    idle = full * (1 - params.part_load_loss)
+    slope = full * params.part_load_loss / params.max_kw
+    root = heat_kw / idle if slope == 0 else (sqrt(idle * idle + 4 * slope * heat_kw) - idle) / (2 * slope)
+    return min(most_kw, root)

@@ -21,9 +21,9 @@ from . import devices as own
 from .airing import ahu_power, co2_step, fan_speed
 from .battery import battery_step
 from .building import ZoneFlows, ZoneInputs, ZoneState, gains, zone_step
-from .ev import EvState, come_and_go, ev_step, missing_kwh
+from .ev import EvState, come_and_go, ev_step, missing_kwh, present
 from .generation import available_kw, pv_power
-from .heat_pump import HeatPumpFlow, heat_pump_step, thermostat
+from .heat_pump import HeatPumpFlow, gathered, heat_pump_step, thermostat
 from .params import PlantParams
 from .sensors import Sensors
 from .trace import Powers, Recorder, States, TraceRow
@@ -72,7 +72,7 @@ class Plant:
         ]
         self._integrals = [0.0] * len(self.zones)
         self.battery_kwh = self._p.battery.initial_soc * self._p.battery.capacity_kwh
-        self.ev = come_and_go(self._p.ev, EvState(), self._local())
+        self.ev = EvState(present(self._p.ev, self._local()))
         self._co2 = self._p.ahu.initial_ppm
         self._imported, self._exported, self._pv_kwh = 1250.0, 310.0, 4200.0
         self.powers = Powers(base_kw=0.0)
@@ -164,7 +164,8 @@ class Plant:
                 self._p.heat_pump, zone.emitter_kw, error, self._integrals[i], seconds
             )
             demands.append(demand if "heat_pump" in self._by_role else 0.0)
-        self.heat = heat_pump_step(self._p.heat_pump, self._p.mode, weather, demands)
+        most = gathered(self._p.heat_pump, self.heat.power_kw, seconds)
+        self.heat = heat_pump_step(self._p.heat_pump, self._p.mode, weather, demands, most)
         self._warm(weather, base, in_use, seconds / 3600)
         return self.heat.power_kw if "heat_pump" in self._by_role else 0.0
 

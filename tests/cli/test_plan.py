@@ -91,19 +91,22 @@ def test_explain(cli, daemon, state, site):
 
 def test_run_asks_the_daemon(cli, daemon, state):
     """The new plan guides from the next cycle on; until then the daemon still tells the old one."""
-    issued = iter(["05:45", "05:45", "06:00", "06:00"])
+    cycles = iter([7, 9, 9, 10, 10])
     daemon.answers |= {
-        "status": lambda request: {"plans_made": 3, "plan_issued_at": next(issued), "timezone": "Europe/Athens"},
+        "status": lambda request: {"plans_made": 3, "cycle": next(cycles), "timezone": "Europe/Athens"},
         "replan": {"made": 4, "failed": 1},
         "plan": plan_to_json(_plan()),
     }
     assert cli("plan", "run", "--state", state).out.startswith("made 2026-01-14 08:00:00, optimal")
-    assert [request["do"] for request in daemon.requests] == ["status", "replan", "status", "status", "plan", "status"]
+    assert [request["do"] for request in daemon.requests] == [
+        *("status", "replan", "status", "status", "status"),
+        *("plan", "status"),
+    ]
 
 
 def test_run_says_when_no_plan_came_of_it(cli, daemon, state):
     daemon.answers |= {
-        "status": {"plans_made": 3, "plan_issued_at": None},
+        "status": {"plans_made": 3, "cycle": 7},
         "replan": {"made": 3, "failed": 2},
         "plan": plan_to_json(_plan()),
     }

@@ -15,7 +15,7 @@ from energyctl.config.yaml_source import parse_yaml
 from energyctl.core.errors import ConfigError
 
 FUZZ = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 TOWN_HALL = (Path(__file__).parents[2] / "sites" / "larissa" / "town-hall.yaml").read_text("utf-8")
 YAMLISH = st.text(st.sampled_from("ab:1 \n\t-[]{},&*!|>'\"#?%@`~\\\x00\x85\u2028é°"), max_size=60)

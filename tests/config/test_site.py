@@ -193,6 +193,16 @@ def test_a_secret_does_not_show_in_what_a_driver_complains_about(spoil: Spoil, m
     assert "canary-4711" not in str(caught.value)
 
 
+def test_files_that_options_name_are_beside_the_site_file(spoil: Spoil, site_dir: Path) -> None:
+    names = {"certificate": "own.pem", "private_key": "own-key.pem", "server_certificate": "server.der"}
+    for name in names.values():
+        (site_dir / name).touch()
+    options = ", ".join(f"{key}: {name}" for key, name in names.items())
+    site = load_site(spoil("{opcua: tcp,", f"{{opcua: tcp, security: Basic256Sha256, {options},"))
+    link = next(link for link in site.links if link.protocol == "opcua")
+    assert {key: link.options[key] for key in names} == {key: str(site_dir / name) for key, name in names.items()}
+
+
 @pytest.mark.parametrize("text", ["", "# nothing\n", "- a\n- b\n", "just words\n", "42\n"])
 def test_a_file_that_is_no_site_file(tmp_path: Path, text: str) -> None:
     path = tmp_path / "site.yaml"

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 
 import pytest
@@ -16,6 +17,7 @@ from hil.device import SimDevice
 NOON = datetime(2026, 1, 15, 12, 0, tzinfo=UTC)
 
 MakeDevice = Callable[..., SimDevice]
+Busy = Callable[[], AbstractContextManager[None]]
 
 
 @pytest.fixture
@@ -30,12 +32,19 @@ def make_device() -> MakeDevice:
     return make
 
 
-@pytest.fixture
-def busy_machine() -> Iterator[None]:
-    """Other work on every core of the machine while the test runs."""
+@contextmanager
+def _busy() -> Iterator[None]:
     command = [sys.executable, "-c", "while True: pass"]
     others = [subprocess.Popen(command) for _ in range(os.cpu_count() or 2)]
-    yield
-    for other in others:
-        other.kill()
-        other.wait()
+    try:
+        yield
+    finally:
+        for other in others:
+            other.kill()
+            other.wait()
+
+
+@pytest.fixture
+def busy() -> Busy:
+    """A context in which other work runs on every core of the machine."""
+    return _busy

@@ -10,7 +10,7 @@ from hil.plant.battery import BatteryParams, battery_step, efficiency, power_lim
 from hil.plant.building import ZoneInputs, ZoneParams, ZoneState, stored_kwh, zone_step
 from hil.plant.ev import EvParams, EvState, Visit, come_and_go, ev_step, missing_kwh
 from hil.plant.generation import PvParams, available_kw, pv_power
-from hil.plant.heat_pump import HeatPumpParams, full_cop, heat_pump_step, supply_temp, thermostat
+from hil.plant.heat_pump import HeatPumpParams, full_cop, gathered, heat_pump_step, supply_temp, thermostat
 
 MINUTE = 1 / 60
 BATTERY = BatteryParams(
@@ -84,10 +84,10 @@ def test_a_zone_stores_exactly_what_flows_in() -> None:
 @pytest.mark.parametrize(
     ("temp", "humidity", "supply", "cop"),
     [
-        (8.0, 90.0, 28.0, 0.39 * 301.15 / 20.0),  # the curve's lower end: 36 - 8.4 is below 28
-        (-10.0, 90.0, 46.5, 0.39 * 319.65 / 56.5),  # too cold for much frost
-        (0.0, 90.0, 36.0, 0.39 * 309.15 / 36.0 * 0.88),
-        (0.0, 70.0, 36.0, 0.39 * 309.15 / 36.0),
+        (8.0, 90.0, 28.0, 0.40 * 301.15 / 20.0),  # the curve's lower end: 35.5 - 8.4 is below 28
+        (-10.0, 90.0, 46.0, 0.40 * 319.15 / 56.0),  # too cold for much frost
+        (0.0, 90.0, 35.5, 0.40 * 308.65 / 35.5 * 0.92),
+        (0.0, 70.0, 35.5, 0.40 * 308.65 / 35.5),
         (26.0, 50.0, 28.0, 6.5),  # 14.7 by Carnot: no machine does that
     ],
 )
@@ -99,12 +99,12 @@ def test_heating_cop(temp: float, humidity: float, supply: float, cop: float) ->
 
 def test_cooling_cop() -> None:
     # chilled water at 8 degC, heat rejected 11 K above 32 degC: lift 35 K
-    assert full_cop(HeatPumpParams(), "cool", Weather(32.0, 40.0, 0.0)) == pytest.approx(0.39 * 281.15 / 35.0)
+    assert full_cop(HeatPumpParams(), "cool", Weather(32.0, 40.0, 0.0)) == pytest.approx(0.40 * 281.15 / 35.0)
 
 
 def test_a_heat_pump_that_is_asked_too_much_gives_all_zones_the_same_share() -> None:
     params, weather = HeatPumpParams(standby_kw=0.1), Weather(-10.0, 50.0, 0.0)
-    flow = heat_pump_step(params, "heat", weather, (60.0, 30.0))
+    flow = heat_pump_step(params, "heat", weather, (60.0, 30.0), 99.0)
     assert flow.power_kw == pytest.approx(19.0 + 0.1)
     assert flow.heat_kw[0] == pytest.approx(2 * flow.heat_kw[1])
     assert sum(flow.heat_kw) == pytest.approx(19.0 * full_cop(params, "heat", weather))
@@ -113,10 +113,19 @@ def test_a_heat_pump_that_is_asked_too_much_gives_all_zones_the_same_share() -> 
 def test_at_half_load_half_of_the_part_load_loss_shows() -> None:
     params, weather = HeatPumpParams(standby_kw=0.0, part_load_loss=0.10), Weather(30.0, 50.0, 0.0)
     full = full_cop(params, "cool", weather)
-    flow = heat_pump_step(params, "cool", weather, (19.0 * full / 2, 0.0))
+    flow = heat_pump_step(params, "cool", weather, (9.5 * full * 0.95, 0.0), 99.0)
+    assert flow.power_kw == pytest.approx(9.5)
     assert flow.cop == pytest.approx(full * 0.95)
-    assert flow.power_kw == pytest.approx(9.5 / 0.95)
-    assert flow.heat_kw[0] < 0
+    assert flow.heat_kw == (pytest.approx(-9.5 * full * 0.95), 0.0)
+
+
+def test_a_compressor_gathers_speed() -> None:
+    params, weather = HeatPumpParams(ramp_kw_min=3.0, standby_kw=0.1), Weather(0.0, 50.0, 0.0)
+    powers = [0.1]
+    for _ in range(8):
+        powers.append(heat_pump_step(params, "heat", weather, (99.0, 0.0), gathered(params, powers[-1], 60.0)).power_kw)
+    assert powers[1:] == pytest.approx([3.1, 6.1, 9.1, 12.1, 15.1, 18.1, 19.1, 19.1])
+    assert heat_pump_step(params, "heat", weather, (0.0, 0.0), 19.0).power_kw == pytest.approx(0.1)
 
 
 @pytest.mark.parametrize(
@@ -167,6 +176,14 @@ def test_what_a_car_takes(charged: float, limit: float, power: float) -> None:
     state, found = ev_step(CAR, EvState(0, charged), limit, MINUTE)
     assert found == pytest.approx(power)
     assert state.charged_kwh - charged == pytest.approx(power * MINUTE)
+
+
+def test_a_car_that_has_just_come_talks_before_it_charges() -> None:
+    state, powers = EvState(0, 0.0, 0.0, 0.0), []
+    for _ in range(3):
+        state, power = ev_step(CAR, state, 32.0, 0.5 * MINUTE)
+        powers.append(power)
+    assert powers == [0.0, 0.0, 11.0]
 
 
 def test_cars_come_and_go_and_may_leave_unfinished() -> None:

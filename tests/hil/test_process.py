@@ -150,9 +150,7 @@ async def test_a_pair_runs_to_its_end_and_hands_the_battery_back(shed):
 
 async def test_a_daemon_that_fails_is_told_with_the_end_of_its_log(shed):
     out = shed.parent / "pair"
-    (out / "state").mkdir(parents=True)
-    (out / "state").chmod(0o700)
-    (out / "state").rmdir()
+    out.mkdir()
     (out / "state").write_text("a file where a folder should be")
     with pytest.raises(EnergyctlError, match="the daemon failed: "):
         await run_pair(shed, str(shed.parent / "half-hour.yaml"), "rules", out)
@@ -160,7 +158,7 @@ async def test_a_daemon_that_fails_is_told_with_the_end_of_its_log(shed):
 
 
 async def test_a_site_that_cannot_start_is_told_with_the_end_of_its_log(shed):
-    with pytest.raises(EnergyctlError, match="the simulated site did not start: .*no scenario 'none'"):
+    with pytest.raises(EnergyctlError, match=r"the simulated site did not start: .*no scenario 'none'"):
         await run_pair(shed, "none", "rules", shed.parent / "pair")
     assert not _children()
 

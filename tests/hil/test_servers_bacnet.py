@@ -207,29 +207,30 @@ class Watch:
 
 
 @pytest.mark.parametrize("confirmed", [False, True], ids=["unconfirmed", "confirmed"])
-async def test_every_notification_of_a_step_has_left_when_push_returns(pump, busy_machine, confirmed):
+async def test_every_notification_of_a_step_has_left_when_push_returns(pump, busy, confirmed):
     watches = [Watch(thing, confirmed) for thing in (ZONE, SETPOINT, MODE)]
-    async with serving(pump) as link:
-        tasks = []
-        for watch in watches:
-            ready = asyncio.Event()
-            tasks.append(asyncio.create_task(watch.run(link, ready)))
-            await asyncio.wait_for(ready.wait(), 5)
-        for step in range(40):
-            pump.set("zone1_temp", 20.5 + step / 10)
-            pump.set("zone1_setpoint", 16.0 + step % 3)
-            pump.set("mode", 1.0 + step // 20)
-            pushed = (await link.server.push())["heatpump"]
-            async with asyncio.timeout(5):
-                while sum(len(watch.seen) for watch in watches) < pushed:
-                    await asyncio.sleep(0)
-            assert [watch.seen[-1] for watch in watches] == pytest.approx(
-                [20.5 + step / 10, 16.0 + step % 3, 1 + step // 20]
-            )
-        await asyncio.sleep(0.05)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+    with busy():
+        async with serving(pump) as link:
+            tasks = []
+            for watch in watches:
+                ready = asyncio.Event()
+                tasks.append(asyncio.create_task(watch.run(link, ready)))
+                await asyncio.wait_for(ready.wait(), 5)
+            for step in range(40):
+                pump.set("zone1_temp", 20.5 + step / 10)
+                pump.set("zone1_setpoint", 16.0 + step % 3)
+                pump.set("mode", 1.0 + step // 20)
+                pushed = (await link.server.push())["heatpump"]
+                async with asyncio.timeout(5):
+                    while sum(len(watch.seen) for watch in watches) < pushed:
+                        await asyncio.sleep(0)
+                assert [watch.seen[-1] for watch in watches] == pytest.approx(
+                    [20.5 + step / 10, 16.0 + step % 3, 1 + step // 20]
+                )
+            await asyncio.sleep(0.05)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
     # the first notification of each; then a temperature and a setpoint per step, and the mode once
     assert [len(watch.seen) for watch in watches] == [1 + 40, 1 + 40, 1 + 1]
     assert pushed == 3 + 40 + 40 + 1

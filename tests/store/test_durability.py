@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import random
 import resource
+import select
 import signal
 import sqlite3
 import time
@@ -63,7 +64,8 @@ def test_kill_in_the_middle_of_writing(tmp_path):
         writer = multiprocessing.get_context("fork").Process(target=_write_for_ever, args=(path, done, write_end))
         writer.start()
         os.close(write_end)
-        time.sleep(0.05 + 0.15 * chance.random())
+        select.select([read_end], [], [], 30)  # the first acknowledgement; then at any moment of what follows
+        time.sleep(0.15 * chance.random())
         os.kill(writer.pid, signal.SIGKILL)
         writer.join()
         with os.fdopen(read_end) as log:
