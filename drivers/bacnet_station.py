@@ -81,7 +81,7 @@ class Station(Client):  # type: ignore[misc]
                 self._notified(pdu.pduSource, data[2:])
             return
         service, answer = self._waiting.get((pdu.pduSource, data[1]), (0, None))
-        if kind < 2 or answer is None or answer.done() or (kind in (2, 3, 5) and data[2] != service):
+        if answer is None or answer.done() or (kind in (2, 3, 5) and data[2] != service):
             return
         _settle(answer, kind, data)
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -23,6 +23,7 @@ from rich.table import Table
 from energyctl.config import load_planner, load_site
 from energyctl.core.errors import ConfigError, EnergyctlError
 from energyctl.core.flexibility import Shiftable
+from energyctl.core.plan import Plan
 from energyctl.core.resources import Outlook
 
 from . import scenario as scenarios
@@ -53,7 +54,6 @@ How to go on
   Copy {site}, put in your own devices and tariff, then: energyctl config validate FILE"""
 
 app = typer.Typer(add_completion=False)
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def demo(
     folder = (out or Path(tempfile.mkdtemp(prefix="energyctl-demo-"))).absolute()
     console = Console(stderr=as_json, highlight=False)
     hours = f"the first {QUICK_H:.0f} hours of a winter day" if quick else "a winter and a summer day"
-    console.print(f"The Larissa town hall, {hours}, on simulated devices; this takes a minute or two.")
+    console.print(f"The Larissa town hall, {hours}, on simulated devices; this takes a minute or two.", soft_wrap=True)
     results = asyncio.run(run(town_hall(), folder, console, quick))
     if as_json:
         typer.echo(json.dumps({"days": [result.figures() for result in results], "out": str(folder)}, indent=2))
@@ -189,7 +189,7 @@ def _judge(day: Day, runs: Sequence[RunResult], folder: Path) -> DayResult:
     return DayResult(day, (rules, ours, best), tuple(runs), _draw(day, ours, (rules, best), folder))
 
 
-def foreseen(day: Day) -> Any:
+def foreseen(day: Day) -> Plan:
     """The plan of one who knew the day (see `hil.foresight`), by the site's own planner."""
     planner = load_planner(day.site.planner.use)
     return foresee(day.scenario, day.site, planner, day.rates, day.stock_price_eur, day.comforts, _airing(day))

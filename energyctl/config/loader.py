@@ -216,7 +216,8 @@ class _Loaded:
 def _sketch(model: type[BaseModel], data: Mapping[str, Any]) -> Any:
     """An unvalidated instance of a model that could not be built, to ask it for its bindings all the same."""
     required = dict.fromkeys(name for name, field in model.model_fields.items() if field.is_required())
-    return model.model_construct(**{**required, **data})
+    numbers = dict.fromkeys((name for name, field in model.model_fields.items() if field.annotation is float), 0.0)
+    return model.model_construct(**{**required, **data, **numbers})
 
 
 def _bindings(resource: Any, data: Mapping[str, Any]) -> Sequence[Binding]:

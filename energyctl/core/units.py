@@ -6,6 +6,7 @@ A person must write the unit ("120 kW"); a bare number is refused, because a gue
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -107,6 +108,8 @@ def parse_quantity(text: object, unit: str) -> float:
     if match is None:
         raise ValueError(f"expected a number and a unit ({spellings(unit)}), such as '5 {unit}'")
     number, written = float(match.group(1)), match.group(2)
+    if not math.isfinite(number):
+        raise ValueError(f"{match.group(1)} is too large to be a quantity")
     if written is None:
         if unit in ("", "1"):
             return number

@@ -59,7 +59,7 @@ class Battery(Kind):
         return (
             Binding("power", self.power, "kW"),
             Binding("soc", self.soc, "1"),
-            Binding("setpoint", self.setpoint, "kW", writes=True),
+            Binding("setpoint", self.setpoint, "kW", True, -self.max_discharge, self.max_charge),
         )
 
     def needs(self) -> Sequence[Need]:

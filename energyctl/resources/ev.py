@@ -56,7 +56,7 @@ class Ev(Kind):
     def bindings(self) -> Sequence[Binding]:
         return (
             Binding("power", self.power, "kW"),
-            Binding("limit", self.limit, "A", writes=True),
+            Binding("limit", self.limit, "A", True, 0.0, self.max_current),
             Binding("connected", self.connected, ""),
             Binding("charged", self.charged, "kWh"),
         )

@@ -1,8 +1,8 @@
 """A heat pump: turns electricity into heat or cold for the zones it feeds, the better the smaller the lift.
 
 COP = quality grade x Carnot, between 1.3 and 6.5. Heating: supply temperature by the heating curve, 35 °C at 0 °C outside
-and 1 K more per K colder, 28 to 55 °C (radiators). Cooling: from chilled water at 7 °C to 10 K above outdoors. It sets
-nothing itself: the zones' setpoints make it run.
+and 1 K more per K colder, 28 to 55 °C (radiators); a tenth less between -3 and 5 °C, for defrosting. Cooling: from chilled
+water at 7 °C to 10 K above outdoors. It sets nothing itself: the zones' setpoints make it run.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ _ZERO_K = 273.15
 _LEAST_LIFT_K = 8.0
 _COP_RANGE = (1.3, 6.5)
 _REJECT_K = 10.0
+_FROST, _FROST_RANGE_C = 0.10, (-3.0, 5.0)
+"""Defrosting costs about 12 % in damp air (above 80 % humidity), which winter air mostly is."""
 
 
 class HeatPump(Kind):
@@ -56,7 +58,8 @@ class HeatPump(Kind):
         else:
             supply = min(self.supply_max, max(self.supply_min, self.curve_at_zero - outdoor_c))
             carnot = (supply + _ZERO_K) / max(supply - outdoor_c, _LEAST_LIFT_K)
-        return float(min(_COP_RANGE[1], max(_COP_RANGE[0], self.quality_grade * carnot)))
+        frost = _FROST if sense == "heat" and _FROST_RANGE_C[0] < outdoor_c < _FROST_RANGE_C[1] else 0.0
+        return float(min(_COP_RANGE[1], max(_COP_RANGE[0], self.quality_grade * carnot * (1 - frost))))
 
     def flexibility(self, outlook: Outlook) -> Sequence[Flexibility]:
         outdoor = outlook.forecasts[self.outdoor].values

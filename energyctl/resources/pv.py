@@ -1,7 +1,8 @@
 """A photovoltaic roof: gives what the sun gives, and can be cut where it has a limit.
 
-Its limit is a share of its peak power. Plan: no limit unless the plan cuts it. Without a plan: no limit. Tracking cuts it
-only to hold a limit of the connection, and last of all.
+Its limit is a share of its peak power. Left alone it gives all it has, so it is left alone unless the plan cuts it: a limit
+that an installer or the grid operator has set is never lifted. Tracking cuts it only to hold a limit of the connection, and
+last of all.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ class Pv(Kind):
 
     def bindings(self) -> Sequence[Binding]:
         power = Binding("power", self.power, "kW")
-        return (power,) if self.limit is None else (power, Binding("limit", self.limit, "1", writes=True))
+        return (power,) if self.limit is None else (power, Binding("limit", self.limit, "1", True, 0.0, 1.0))
 
     def needs(self) -> Sequence[Need]:
         facts = {"peak_kw": self.peak, "tilt_deg": self.tilt, "azimuth_deg": self.azimuth}
@@ -52,11 +53,11 @@ class Pv(Kind):
         if self.limit is None or power is None or forecast is None:
             return ()
         if power - forecast.values[step] < _CUT_KW:
-            return (Target(self.limit, 1.0, "plan: all the sun gives"),)
+            return ()
         return (self.target_for(power, image, f"plan: cut to {-power:.1f} kW, surplus is not worth feeding in"),)
 
     def rule(self, now: datetime, image: ProcessImage, site: SiteView) -> Sequence[Target]:
-        return () if self.limit is None else (Target(self.limit, 1.0, "rule: all the sun gives"),)
+        return ()
 
     def adjustable(self, target: Target | None, image: ProcessImage) -> Adjustable | None:
         """While a limit holds it down nobody knows what it could give, so its peak is assumed: the careful guess."""

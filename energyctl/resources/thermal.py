@@ -1,7 +1,7 @@
 """A zone's physics for planning: two temperatures, air and mass, heated by a plant, the sun and people (2R2C).
 
-    C_air dT_air/dt   = UA (T_out - T_air) + G (T_mass - T_air) + heat + half of the gains
-    C_mass dT_mass/dt = G (T_air - T_mass) + half of the gains
+    C_air dT_air/dt   = UA (T_out - T_air) + G (T_mass - T_air) + heat into the air
+    C_mass dT_mass/dt = G (T_air - T_mass) + heat into the mass
 
 discretised exactly for inputs that are constant over a step: A = expm(M h), B = M^-1 (A - 1) diag(1/C).
 Priors per m2 of floor are common values by the age and weight of the building; a site can state its own.

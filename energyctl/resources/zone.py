@@ -34,8 +34,11 @@ _DELIVER_KW_M2 = 0.08
 _BEFORE_OPENING = timedelta(hours=1)
 _PRICED_M2 = 100.0
 """The floor that a comfort's price (per kelvin and hour) is meant for; a larger zone counts for more."""
-_MASS_FOLLOWS = 0.5
-"""Share of the air's deviation from the last plan that the mass is taken to share."""
+_MASS_FOLLOWS = 0.15
+"""Share of the air's deviation from the last plan that the mass is taken to share: small, since the air may be off because
+the plant gave more or less than planned, and an error of the mass shows in the air again and again."""
+_INTO_AIR = 2 / 3
+"""Share of the plant's heat that warms the air; the rest radiates and warms the mass."""
 
 
 class Zone(Kind):
@@ -123,7 +126,7 @@ class Zone(Kind):
                 port=self.fed_by,
                 unit="°C",
                 transition=a,
-                charge_gain=(sign * b[0][0], sign * b[1][0]),
+                charge_gain=tuple(sign * (_INTO_AIR * row[0] + (1 - _INTO_AIR) * row[1]) for row in b),
                 discharge_gain=(0.0, 0.0),
                 drift=tuple(drift),
                 initial=(air, self._mass(outlook.values, air)),

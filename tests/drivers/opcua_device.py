@@ -180,6 +180,8 @@ class Wire:
     def __init__(self, target: int) -> None:
         self.target, self.port = target, 0
         self.mute, self.delay_s = False, 0.0
+        self.accepted = 0
+        """Connections so far."""
         self._prompt = asyncio.Event()
         self._server: asyncio.Server | None = None
         self._open: set[asyncio.StreamWriter] = set()
@@ -211,6 +213,7 @@ class Wire:
         self._open.clear()
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.accepted += 1
         far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self.target)
         self._open |= {writer, far_writer}
         for source, sink, answers in ((reader, far_writer, False), (far_reader, writer, True)):

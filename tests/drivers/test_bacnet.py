@@ -296,21 +296,34 @@ async def test_another_device_at_the_address_is_not_taken_for_ours(server: Bacne
 
 
 async def test_many_callers_never_have_a_device_deal_with_more_than_eight_requests(rig: BacnetRig) -> None:
-    at_once = most = 0
+    asked = 0
+    go_on = asyncio.Event()
     answer = rig.server.app.do_ReadPropertyMultipleRequest
 
     async def slow(apdu: Any) -> None:
-        nonlocal at_once, most
-        at_once += 1
-        most = max(most, at_once)
-        await asyncio.sleep(0.01)
+        nonlocal asked
+        asked += 1
+        await go_on.wait()
         await answer(apdu)
-        at_once -= 1
 
     rig.server.app.do_ReadPropertyMultipleRequest = slow
-    answers = await asyncio.gather(*(rig.driver.read(["hp.temp"]) for _ in range(30)))
-    assert {sample.value for (sample,) in answers} == {20.5}
-    assert most == 8
+    reads = [asyncio.create_task(rig.driver.read(["hp.temp"])) for _ in range(30)]
+    await until(lambda: asked >= 8)
+    await asyncio.sleep(0.1)
+    assert asked == 8
+    go_on.set()
+    assert {sample.value for (sample,) in await asyncio.gather(*reads)} == {20.5}
+
+
+async def test_an_acknowledgement_of_something_else_is_not_ours(quick: BacnetRig) -> None:
+    await quick.driver.read(["hp.temp"])
+    await quick.mute()
+    write = asyncio.create_task(quick.driver.write(Command("hp", (Write("hp.valve", 0.9),))))
+    await asyncio.sleep(0.05)
+    for invoke in range(256):
+        quick.server.send(bytes.fromhex(f"810a0009 0100 20{invoke:02x}05"), own_port(quick))
+    with pytest.raises(LinkTimeout):
+        await write
 
 
 async def test_a_host_without_an_address_is_a_link_error(server: BacnetDevice) -> None:

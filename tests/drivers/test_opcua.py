@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from asyncua.crypto.cert_gen import setup_self_signed_certificate
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from drivers import opcua
+from drivers.opcua_points import Target
 from energyctl.core.clock import LiveClock
 from energyctl.core.driver import Device, Driver, Identifies, Link, Partial, Refused, Subscribes, Written
 from energyctl.core.errors import ConfigError, DeviceRefused, LinkError
@@ -231,6 +233,24 @@ async def test_the_status_code_is_the_quality(
     assert (sample.value, sample.quality, sample.reason) == (value, quality, reason)
 
 
+@pytest.mark.parametrize(
+    ("data", "value", "reason"),
+    [
+        (ua.DataValue(ua.Variant(20.5), ua.StatusCode(ua.StatusCodes.BadSensorFailure)), None, "BadSensorFailure"),
+        (ua.DataValue(ua.Variant(20.5), None), 20.5, ""),
+        (ua.DataValue(ua.Variant(True)), 1.0, ""),
+        (ua.DataValue(ua.Variant(None, ua.VariantType.Null)), None, "no value"),
+        (ua.DataValue(None), None, "no value"),
+        (ua.DataValue(ua.Variant([1.0, 2.0])), None, "a list, not a number"),
+    ],
+)
+def test_whatever_a_server_sends_is_a_sample(data: Any, value: float | None, reason: str) -> None:
+    target = Target("fan.temp", "fan", PROFILE.points["temp"], "")
+    sample = target.sample(datetime(2026, 1, 1, tzinfo=UTC), data)
+    assert (sample.value, sample.reason) == (value, reason)
+    assert (sample.quality is Quality.BAD) == (value is None)
+
+
 async def test_a_servers_timestamp_is_not_trusted(rig: OpcuaRig) -> None:
     (sample,) = await rig.driver.read(["fan.temp"])
     assert abs(sample.time.timestamp() - time.time()) < 5
@@ -332,6 +352,7 @@ async def test_all_who_wait_for_a_dead_server_wait_once(quick: OpcuaRig) -> None
     results = await asyncio.gather(*(quick.driver.read(["fan.temp"]) for _ in range(10)), return_exceptions=True)
     assert all(isinstance(result, LinkError) for result in results)
     assert time.monotonic() - start < 3 * TIMEOUT_S
+    assert quick.wire.accepted == 1
 
 
 async def test_a_device_without_a_probe_says_what_its_server_is(server: OpcuaDevice) -> None:

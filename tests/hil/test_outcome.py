@@ -74,8 +74,9 @@ def test_nobody_gets_below_the_bound(day: Day, best: Outcome) -> None:
 
 
 def test_a_run_is_judged_by_its_truth(day: Day) -> None:
-    rows = run(day).trace
-    found = of_trace("alone", rows, day)
+    rows = run(day, lambda plant, minute: plant.devices["charger"].write("current_limit", 0.0)).trace
+    found = of_trace("no car", rows, day)
+    assert found.car_unserved_kwh == pytest.approx(34.0)  # it left at 07:40 with nothing, and another came at 16:40
     prices = [day.rates.import_price[k // 15] for k in range(1440)]
     sold = [day.rates.export_price[k // 15] for k in range(1440)]
     grid = [row.grid_kw / 60 for row in rows]
@@ -83,7 +84,7 @@ def test_a_run_is_judged_by_its_truth(day: Day) -> None:
     assert found.bill.total_eur == pytest.approx(bill)
     last, battery = rows[-1], day.scenario.plant.battery
     gone = (battery.initial_soc * battery.capacity_kwh - last.battery_kwh) / best_efficiency(battery)
-    assert found.stock_eur == pytest.approx(day.stock_price_eur * (gone + last.ev_missing_kwh + last.ev_unserved_kwh))
+    assert found.stock_eur == pytest.approx(day.stock_price_eur * (gone + 34.0 + 34.0))
     over = [row.grid_kw - 60 for row in rows]
     assert found.over_limit_min == sum(kw > 0.1 for kw in over)
     assert found.over_limit_kw == pytest.approx(max(0.0, *over))

@@ -111,6 +111,16 @@ def test_two_runs_are_the_same_to_the_last_bit_and_another_seed_is_not() -> None
     assert other.trace[500].base_kw != first.trace[500].base_kw
 
 
+def test_the_seed_makes_the_sensors_noise_too() -> None:
+    calm = load("town-hall-winter").model_copy(update={"load_flicker": 0.0, "cloud_flicker": 0.0})
+    plants = [Plant(calm.model_copy(update={"seed": seed}), site_with()) for seed in (1, 1, 2)]
+    for plant in plants:
+        plant.step(plant.time + MINUTE)
+    assert len({plant.powers.grid_kw for plant in plants}) == 1
+    first, same, other = (plant.devices["meter"].values["power"] for plant in plants)
+    assert first == same != other
+
+
 def test_weather_and_load_do_not_depend_on_how_time_is_cut() -> None:
     fine, coarse = plant_of(), plant_of()
     for second in range(1, 301):

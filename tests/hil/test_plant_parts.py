@@ -1,5 +1,6 @@
 """Each part of the simulated building against numbers worked out by hand."""
 
+from dataclasses import replace
 from datetime import datetime
 
 import pytest
@@ -60,6 +61,13 @@ def test_an_idle_battery_loses_its_drain() -> None:
     after, flow = battery_step(BatteryParams(drain_kw=0.06), 30.0, 0.0, 1.0)
     assert after == pytest.approx(29.94)
     assert (flow.power_kw, flow.loss_kw) == (0.0, pytest.approx(0.06))
+
+
+@pytest.mark.parametrize(("wanted", "stored"), [(10.0, 10.0 * 0.9 - 0.5), (-10.0, -10.0 / 0.9 - 0.5)])
+def test_a_working_battery_loses_its_drain_too(wanted: float, stored: float) -> None:
+    after, flow = battery_step(replace(BATTERY, drain_kw=0.5), 25.0, wanted, MINUTE)
+    assert (after - 25.0) / MINUTE == pytest.approx(stored)
+    assert flow.loss_kw == pytest.approx(wanted - stored)
 
 
 def test_a_zone_settles_where_its_losses_equal_its_gains() -> None:

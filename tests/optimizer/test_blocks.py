@@ -116,8 +116,8 @@ def test_wear_keeps_a_battery_still_when_the_gain_is_smaller(request_of: Any) ->
 
 
 def test_what_is_left_in_store_is_worth_its_terminal_value(request_of: Any) -> None:
-    plan = planner.plan(request_of(battery(1, terminal_value=(0.3,)), prices=(0.1,)))
-    assert plan.states["battery"][1] == (4.0,)
+    plan = planner.plan(request_of(battery(2, terminal_value=(0.3,)), prices=(0.2, 0.1)))
+    assert plan.states["battery"] == ((0.0,), (0.0,), (4.0,))
     assert (plan.cost.energy_import, plan.cost.terminal) == pytest.approx((0.4, -1.2))
 
 
@@ -252,14 +252,14 @@ def test_a_run_without_a_possible_start_is_no_plan(request_of: Any) -> None:
 
 
 def test_only_what_exceeds_the_months_peak_is_charged(request_of: Any) -> None:
-    """10 kW for an hour at 5 EUR/kW above 6 kW: 4 kWh from the battery save 20 EUR."""
-    store = battery(2, initial=(4.0,))
+    """10 kW for an hour at 5 EUR/kW above 7 kW: 3 kWh from the battery save 15 EUR; the fourth would only wear it."""
+    store = battery(2, initial=(4.0,), discharge_price=0.2)
     load = Fixed("base", (10.0, 0.0))
-    plan = planner.plan(request_of(load, store, prices=(0.1, 0.1), demand_price=5.0, peak_so_far_kw=6.0))
-    assert max(plan.grid_kw) == pytest.approx(6.0)
+    plan = planner.plan(request_of(load, store, prices=(0.1, 0.1), demand_price=5.0, peak_so_far_kw=7.0))
+    assert max(plan.grid_kw) == pytest.approx(7.0)
     assert plan.cost.demand == pytest.approx(0.0, abs=1e-6)
-    without = planner.plan(request_of(load, prices=(0.1, 0.1), demand_price=5.0, peak_so_far_kw=6.0))
-    assert without.cost.demand == pytest.approx(20.0)
+    without = planner.plan(request_of(load, prices=(0.1, 0.1), demand_price=5.0, peak_so_far_kw=7.0))
+    assert without.cost.demand == pytest.approx(15.0)
 
 
 def test_co2_has_its_weight(request_of: Any) -> None:
