@@ -16,7 +16,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from energyctl.core.errors import EnergyctlError
+from energyctl.core.errors import ConfigError, EnergyctlError
 
 STARTS_WITHIN_S = 60.0
 ENDS_WITHIN_S = 30.0
@@ -55,8 +55,9 @@ async def run_pair(
 ) -> RunResult:
     """Run a scenario of `site` under the daemon and return what it left in `out`.
 
-    `progress` gets the share done, 0..1. Both processes log into `out` (site.log, daemon.log). Raises EnergyctlError with
-    the end of the log of whichever failed; leaves no process behind, however it ends.
+    `progress` gets the share done, 0..1. Both processes log into `out` (site.log, daemon.log). Raises ConfigError for
+    mistakes in the files, EnergyctlError with the end of the log of whichever process failed. Leaves no process behind,
+    however it ends.
     """
     site_log, daemon_log = _logs(out)
     simulation = [sys.executable, "-m", "hil.process", str(site), "--scenario", scenario, "--lockstep", "--stop-on-eof"]
@@ -109,10 +110,20 @@ async def _ready(child: asyncio.subprocess.Process, log: Path) -> dict[str, Any]
         line = await asyncio.wait_for(child.stdout.readline(), STARTS_WITHIN_S)
     except TimeoutError:
         line = b""
+    if not line and await _code(child) == ConfigError.exit_code:
+        raise ConfigError(_tail(log))
     if not line:
         raise EnergyctlError(f"the simulated site did not start: {_tail(log)}")
     ready: dict[str, Any] = json.loads(line)
     return ready
+
+
+async def _code(child: asyncio.subprocess.Process) -> int | None:
+    """The exit code of a child that has closed its output, None when it does not end."""
+    try:
+        return await asyncio.wait_for(child.wait(), 1.0)
+    except TimeoutError:
+        return None
 
 
 async def _follow(child: asyncio.subprocess.Process, progress: Callable[[float], None] | None) -> tuple[float, float]:

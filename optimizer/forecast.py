@@ -27,7 +27,7 @@ from .records import DAY_S, Known, known
 _PV_RECORD = timedelta(days=14)
 _TEMPERATURE_RECORD = timedelta(days=7)
 _TEMPERATURE_MEMORY_DAYS, _TEMPERATURE_FADES_H = 2.0, 10.0
-_SWING_K, _WARMEST_H = 4.5, 15.0
+_SWING_K, _COLDEST_H, _WARMEST_H = 4.5, 6.0, 15.0
 _NO_DATA_C = 15.0
 _FRESH_S = 7200.0
 
@@ -122,5 +122,8 @@ def _hourly_mean(record: Known, time_s: Floats, now_s: float) -> Floats:
 
 
 def _swing(time_s: Floats, longitude_deg: float) -> Floats:
-    solar_hour = time_s % DAY_S / 3600 + longitude_deg / 15
-    return _SWING_K * np.cos(2 * np.pi * (solar_hour - _WARMEST_H) / 24)
+    """A usual day's course about its middle [K]: up from before sunrise to mid-afternoon, and slowly down again."""
+    since = np.mod(time_s % DAY_S / 3600 + longitude_deg / 15 - _COLDEST_H, 24)
+    rise = _WARMEST_H - _COLDEST_H
+    share = np.where(since < rise, since / rise, 1 + (since - rise) / (24 - rise))
+    return -_SWING_K * np.cos(np.pi * share)

@@ -24,8 +24,8 @@ ALLOWED: dict[str, set[str]] = {
     "energyctl.planning": BASE,
     "energyctl.control": BASE,
     "energyctl.daemon": BASE | {"energyctl.field", "energyctl.planning", "energyctl.control"},
-    "hil": BASE | {"energyctl.daemon"},
-    "energyctl.cli": BASE | {"energyctl.daemon"},
+    "hil": BASE | {"energyctl.resources", "energyctl.daemon"},
+    "energyctl.cli": BASE | {"energyctl.field", "energyctl.planning", "energyctl.control", "energyctl.daemon"},
 }
 """What each room may import of ours besides itself."""
 
@@ -50,7 +50,8 @@ def imports(name: str, path: Path, known: set[str]) -> set[str]:
         elif isinstance(node, ast.ImportFrom):
             base = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
             source = ".".join([*base, *(node.module.split(".") if node.module else [])])
-            found.add(source)
+            if not all(f"{source}.{alias.name}" in known for alias in node.names):
+                found.add(source)
             found.update(f"{source}.{alias.name}" for alias in node.names if f"{source}.{alias.name}" in known)
     return {item for item in found if item in known and item != name}
 

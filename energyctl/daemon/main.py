@@ -15,7 +15,7 @@ import signal
 import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -250,7 +250,8 @@ def _on_signals(stop: asyncio.Event, stop_on_eof: bool) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     if stop_on_eof:
-        loop.add_reader(sys.stdin.fileno(), stop.set)
+        with suppress(PermissionError):  # a file or /dev/null cannot be waited for, and never closes
+            loop.add_reader(sys.stdin.fileno(), stop.set)
 
 
 def parse(arguments: Sequence[str]) -> Options:

@@ -148,7 +148,7 @@ class Acquisition:
         fast = [point for point, period in schedule.periods.items() if period <= self._period_s]
         try:
             await driver.subscribe(fast, lambda sample: self.take([sample]))
-        except LinkError as error:
+        except (LinkError, DeviceRefused) as error:
             log.warning("%s: no subscription, polling instead: %s", device.id, error)
             return
         slower = dict.fromkeys(fast, slow_period(self._period_s))

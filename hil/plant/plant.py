@@ -25,14 +25,11 @@ from .ev import EvState, come_and_go, ev_step, missing_kwh, present
 from .generation import available_kw, pv_power
 from .heat_pump import HeatPumpFlow, gathered, heat_pump_step, thermostat
 from .params import PlantParams
+from .readings import Truth, show_all
 from .sensors import Sensors
 from .trace import Powers, Recorder, States, TraceRow
 
 LONGEST_S = 60.0
-_PHASES = (0.36, 0.33, 0.31)
-_POWER_FACTOR = 0.97
-_VOLTS = 231.0
-_OHM = 0.02
 
 
 class Course(Protocol):
@@ -225,65 +222,22 @@ class Plant:
     def _show(self) -> None:
         for device in self.devices.values():
             device.time = self.time
-        self._show_meter()
-        self._show_sources()
-        self._show_climate()
-
-    def _show_meter(self) -> None:
-        read, grid = self._sensors, self.powers.grid_kw
-        phases = [read.power(grid * share) for share in _PHASES]
-        volts = [read.around(_VOLTS - _OHM * kw * 1000 / _VOLTS, 0.15) for kw in phases]
-        amps = [abs(kw) * 1000 / (v * _POWER_FACTOR) for kw, v in zip(phases, volts, strict=True)]
-        readings = {
-            "power": sum(phases),
-            "frequency": read.around(50.0, 0.008),
-            "energy_import": self._imported,
-            "energy_export": self._exported,
-            "power_factor": _POWER_FACTOR,
-        }
-        for i, (kw, v, a) in enumerate(zip(phases, volts, amps, strict=True), 1):
-            readings |= {f"power_l{i}": kw, f"voltage_l{i}_n": v, f"voltage_l{i}": v, f"current_l{i}": a}
-        own.show(self._by_role.get("meter"), readings)
-
-    def _show_sources(self) -> None:
-        read, powers, battery = self._sensors, self.powers, self._p.battery
-        inverter = self._by_role.get("inverter")
-        own.show(inverter, {"power": read.power(powers.pv_kw), "energy": self._pv_kwh, "state": self._inverter_state()})
-        soc = read.soc(self.battery_kwh / battery.capacity_kwh)
-        own.show(self._by_role.get("battery"), {"power": read.power(powers.battery_kw), "soc": soc})
-        car = {
-            "power": read.power(powers.ev_kw),
-            "connected": float(self.ev.visit is not None),
-            "session_energy": self.ev.charged_kwh,
-        }
-        own.show(self._by_role.get("charger"), car)
-
-    def _inverter_state(self) -> float:
-        inverter = self._by_role.get("inverter")
-        choices = inverter.profile.points["state"].choices if inverter and "state" in inverter.values else {}
-        cut = -self.powers.pv_kw < self.powers.pv_available_kw - 1e-9
-        name = "sleeping" if self.powers.pv_available_kw <= 0 else "throttled" if cut else "mppt"
-        return float(choices.get(name, inverter.values.get("state", 0.0) if inverter else 0.0))
-
-    def _show_climate(self) -> None:
-        read, open_now, flush = self._sensors, self._open.covers(self._local()), self._flush()
-        weather = self.measured.weather(self.measured.minute(self.time))
-        pump = {
-            "zone1_temp": read.temp(self.zones[0].air_c),
-            "zone2_temp": read.temp(self.zones[1].air_c),
-            "outdoor_temp": read.temp(weather.temp_c),
-            "supply_temp": read.temp(self.heat.supply_c),
-            "power": read.power(self.powers.hp_kw),
-            "mode": 1.0 if self._p.mode == "heat" else 2.0,
-        }
-        own.show(self._by_role.get("heat_pump"), pump)
-        air = {
-            "power": read.power(self.powers.ahu_kw),
-            "co2": read.co2(self._co2),
-            "fan_speed": fan_speed(open_now, flush),
-            "supply_temp": read.temp(0.25 * weather.temp_c + 0.75 * self.zones[0].air_c),
-        }
-        own.show(self._by_role.get("ahu"), air)
+        truth = Truth(
+            weather=self.measured.weather(self.measured.minute(self.time)),
+            powers=self.powers,
+            soc=self.battery_kwh / self._p.battery.capacity_kwh,
+            car_there=self.ev.visit is not None,
+            charged_kwh=self.ev.charged_kwh,
+            air_c=tuple(zone.air_c for zone in self.zones),
+            supply_c=self.heat.supply_c,
+            cooling=self._p.mode == "cool",
+            co2_ppm=self._co2,
+            fan=fan_speed(self._open.covers(self._local()), self._flush()),
+            imported_kwh=self._imported,
+            exported_kwh=self._exported,
+            pv_kwh=self._pv_kwh,
+        )
+        show_all(self._by_role, truth, self._sensors)
 
 
 def _roles(devices: dict[str, SimDevice]) -> dict[str, SimDevice]:

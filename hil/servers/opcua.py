@@ -56,26 +56,23 @@ class _Point:
     spec: PointSpec
     node: Any
     kind: Any
-    online: bool = True
 
     def value(self) -> Any:
-        """What the node shows now: a DataValue in the device's unit and the node's type, bad when unplugged."""
-        if not self.device.online:
-            return self._stamped(StatusCode_=ua.StatusCode(ua.StatusCodes.BadNoCommunication))
-        own = shown(self.spec, self.device.values[self.name])
-        if self.kind is ua.VariantType.Boolean:
-            return self._stamped(bool(own))
-        if self.kind in (ua.VariantType.Double, ua.VariantType.Float):
-            return self._stamped(float(own))
-        if math.isnan(own):
-            return self._stamped(StatusCode_=ua.StatusCode(ua.StatusCodes.BadSensorFailure))
-        return self._stamped(round(own))
-
-    def _stamped(self, value: Any = None, StatusCode_: Any = None) -> Any:  # noqa: N803
+        """What the node shows now: a DataValue in the device's unit and the node's type, bad when there is none."""
         time = self.device.time
-        variant = ua.Variant(value, self.kind) if StatusCode_ is None else None
-        status = ua.StatusCode() if StatusCode_ is None else StatusCode_
-        return ua.DataValue(variant, status, SourceTimestamp=time, ServerTimestamp=time)
+        good, own = ua.StatusCode(), shown(self.spec, self.device.values[self.name])
+        if not self.device.online:
+            return self._bad(ua.StatusCodes.BadNoCommunication)
+        if self.kind in (ua.VariantType.Double, ua.VariantType.Float):
+            return ua.DataValue(ua.Variant(own, self.kind), good, time, time)
+        if math.isnan(own):
+            return self._bad(ua.StatusCodes.BadSensorFailure)
+        plain = bool(own) if self.kind is ua.VariantType.Boolean else round(own)
+        return ua.DataValue(ua.Variant(plain, self.kind), good, time, time)
+
+    def _bad(self, code: int) -> Any:
+        time = self.device.time
+        return ua.DataValue(None, ua.StatusCode(code), SourceTimestamp=time, ServerTimestamp=time)
 
     def take(self, written: Any) -> int:
         """A value from the wire; the status code of what became of it."""

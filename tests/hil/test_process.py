@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from pymodbus.client import AsyncModbusTcpClient
 
-from energyctl.core.errors import EnergyctlError
+from energyctl.core.errors import ConfigError, EnergyctlError
 from hil.process import fitting, main
 from hil.run import run_pair
 
@@ -157,8 +157,8 @@ async def test_a_daemon_that_fails_is_told_with_the_end_of_its_log(shed):
     assert not _children()
 
 
-async def test_a_site_that_cannot_start_is_told_with_the_end_of_its_log(shed):
-    with pytest.raises(EnergyctlError, match=r"the simulated site did not start: .*no scenario 'none'"):
+async def test_a_mistake_in_the_files_is_told_as_one(shed):
+    with pytest.raises(ConfigError, match=r"^no scenario 'none'; there are"):
         await run_pair(shed, "none", "rules", shed.parent / "pair")
     assert not _children()
 

@@ -219,13 +219,15 @@ def test_temperature_is_the_usual_day_plus_what_is_off_now(make: Any) -> None:
 
 @pytest.mark.parametrize(
     ("values", "method", "mean"),
-    [({"hp.out": 4.0}, "persistence with a usual daily swing", 1.9), ({}, "no data: 15 °C assumed", 15.0)],
+    [({"hp.out": 4.0}, "persistence with a usual daily swing", 4.0), ({}, "no data: 15 °C assumed", 15.0)],
 )
 def test_temperature_without_a_record_says_so(make: Any, values: dict[str, float], method: str, mean: float) -> None:
-    """At 10:29 by the sun it is 4.5 cos(67.6 deg) = 1.7 K above the day's mean: 4 °C now, 2.3 on average."""
+    """10:30 by the sun is half-way from the coldest (6:00) to the warmest (15:00) hour, so now is as warm as the mean."""
     forecast = make(OUTDOOR, values=values)["hp.out"]
     assert forecast.method == method
-    assert sum(forecast.values) / 96 == pytest.approx(mean, abs=0.5)
+    assert sum(forecast.values) / 96 == pytest.approx(mean, abs=0.1)
+    coldest = forecast.horizon.time(int(np.argmin(forecast.values)))
+    assert not values or coldest.astimezone(ATHENS).hour == 6  # 04:30 UTC is 6:00 by the sun
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), None])
