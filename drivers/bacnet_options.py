@@ -37,6 +37,8 @@ class LinkOptions(Options):
     """Our own UDP port; 0 takes a free one."""
     cov_lifetime: Seconds = Field(300.0, ge=1, le=86400)
     """How long a subscription lives in the device [s]; it is renewed at half of that."""
+    subscribe: bool = False
+    """Be told of changes (COV) instead of asking every period; what is told is still asked for now and then."""
 
 
 class DeviceOptions(Options):

@@ -46,6 +46,8 @@ class LinkOptions(Options):
     application_uri: str = "urn:energyctl:client"
     publishing: Seconds = Field(1.0, ge=0.05, le=3600)
     """How often the server may tell of changes [s]."""
+    subscribe: bool = False
+    """Be told of changes instead of asking every period; what is told is still asked for now and then."""
 
     @field_validator("certificate", "private_key", "server_certificate")
     @classmethod

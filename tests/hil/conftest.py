@@ -44,7 +44,7 @@ def _busy() -> Iterator[None]:
             other.wait()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def busy() -> Busy:
     """A context in which other work runs on every core of the machine."""
     return _busy
