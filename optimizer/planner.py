@@ -17,7 +17,6 @@ from energyctl.core.resources import Outlook
 from energyctl.core.timeline import Forecast
 
 from .check import faults
-from .explain import explain
 from .forecast import forecasts
 from .problem import assemble
 from .reading import read_plan
@@ -58,10 +57,6 @@ class ScipyPlanner:
         if wrong:
             raise PlanError(f"the plan did not stand up to its check: {'; '.join(wrong[:3])}")
         return plan
-
-    def explain(self, plan: Plan, timezone: str) -> list[str]:
-        """A plan in sentences."""
-        return explain(plan, timezone)
 
 
 planner = ScipyPlanner()

@@ -12,13 +12,13 @@ import typer
 
 from energyctl.core.errors import ConfigError, DaemonDown, PlanError
 from energyctl.core.plan import Plan
+from energyctl.planning.explain import explain as in_words
+from energyctl.planning.explain import spans
 from energyctl.store import plan_from_json, plan_to_json
 
 from . import client
 from .groups import group
 from .output import local_time, print_json, print_table
-from .plan_words import explain as in_words
-from .plan_words import spans
 from .readings import open_store
 from .where import JsonOption, SiteOption, StateOption, Where, find
 

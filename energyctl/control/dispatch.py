@@ -7,7 +7,8 @@ The order for one action, on every path:
 5. the outcome is journaled. Written but not in effect twice in a row is an alarm, and the point is left alone for
    `HOLD_OFF_S`: we never fight an operator or another master.
 
-A device that is still busy with the last actions gets no new ones; the next cycle looks again.
+A device that is still busy with the last actions gets no new ones; the next cycle looks again. Devices are written to in
+parallel; in lockstep, where two runs must leave one journal, one after the other.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import replace
 
 from energyctl.core.clock import Clock
@@ -57,6 +59,7 @@ class Dispatcher:
         self._alarms = alarms
         self._found: dict[str, float | None] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._turn: AbstractAsyncContextManager[None] = asyncio.Lock() if clock.virtual else nullcontext()
         self._outcomes: list[JournalEntry] = []
         self.cycle = 0
         self.held: dict[str, Holding] = {}
@@ -112,15 +115,19 @@ class Dispatcher:
 
     async def _run(self, device: str, actions: Sequence[Action]) -> None:
         with self._clock.busy():
-            for action in actions:
-                try:
-                    if action.kind is ActionKind.RELEASE:
-                        await self._release(action.setpoint)
-                    else:
-                        await self._write(self._devices[device], self._drivers[device], action)
-                except Exception as error:
-                    log.exception("%s of %s failed", action.kind, action.point)
-                    self._not_effective(action.setpoint, JournalKind.FAILED, f"{type(error).__name__}: {error}")
+            async with self._turn:
+                await self._carry_out(device, actions)
+
+    async def _carry_out(self, device: str, actions: Sequence[Action]) -> None:
+        for action in actions:
+            try:
+                if action.kind is ActionKind.RELEASE:
+                    await self._release(action.setpoint)
+                else:
+                    await self._write(self._devices[device], self._drivers[device], action)
+            except Exception as error:
+                log.exception("%s of %s failed", action.kind, action.point)
+                self._not_effective(action.setpoint, JournalKind.FAILED, f"{type(error).__name__}: {error}")
 
     async def _write(self, device: Device, driver: Driver, action: Action) -> None:
         setpoint, group = action.setpoint, group_of(device, action.point.partition(".")[2])

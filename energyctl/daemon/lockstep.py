@@ -2,7 +2,8 @@
 
 Line JSON over a Unix socket. The site greets with {"now", "end", "step_s"}; every {"advance": time} is answered, once the
 plant has stepped there and everything was sent out, by {"now", "pushed": {device: notifications sent so far}}, with
-"done": true at the end of the run. Waiting for the pushed notifications makes subscriptions as deterministic as polls.
+"done": true at the end of the run. Waiting for the pushed notifications makes subscriptions as deterministic as polls; what
+arrives while the site moves belongs to the time it moves to, so `SiteClock` shows that time already.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from energyctl.core.clock import LockstepClock
 from energyctl.core.driver import Driver, Subscribes
 from energyctl.core.errors import EnergyctlError
 
@@ -27,6 +29,8 @@ class Lockstep:
     def __init__(self, on_done: Callable[[], None]) -> None:
         self._on_done = on_done
         self._drivers: list[Subscribes] = []
+        self.moving_to: datetime | None = None
+        """The time that the site is being moved to; None while it stands still."""
         self.start: datetime
         self.step_s = 60.0
 
@@ -46,9 +50,11 @@ class Lockstep:
 
     async def advance(self, to: datetime) -> None:
         """Move the simulated site to `to`."""
+        self.moving_to = to
         self._writer.write(json.dumps({"advance": to.isoformat()}).encode() + b"\n")
         answer = await self._receive()
         await self._arrived(answer.get("pushed", {}))
+        self.moving_to = None
         if answer.get("done"):
             self._on_done()
 
@@ -78,3 +84,14 @@ class Lockstep:
     def close(self) -> None:
         """Let go of the simulated site, which then ends."""
         self._writer.close()
+
+
+class SiteClock(LockstepClock):
+    """The virtual clock of a simulated site."""
+
+    def __init__(self, site: Lockstep) -> None:
+        super().__init__(site.start, site.advance)
+        self._site = site
+
+    def now(self) -> datetime:
+        return self._site.moving_to or super().now()

@@ -40,7 +40,7 @@ from energyctl.store import Batch, Store
 from .cycle import Controller
 from .handlers import Handlers
 from .jobs import Planning, jobs, run_job
-from .lockstep import Lockstep
+from .lockstep import Lockstep, SiteClock
 from .notify import Notifier
 from .paths import state_dir
 from .returning import one_daemon, return_owned
@@ -79,7 +79,7 @@ async def run(options: Options) -> int:
         if lockstep is not None and options.lockstep is not None:
             await lockstep.connect(options.lockstep)
             stack.callback(lockstep.close)
-        clock = LiveClock() if lockstep is None else LockstepClock(lockstep.start, lockstep.advance)
+        clock = LiveClock() if lockstep is None else SiteClock(lockstep)
         drivers = await _open_drivers(site, clock, stack)
         if lockstep is not None:
             lockstep.fence(set(drivers.values()))

@@ -31,7 +31,7 @@ _WINDOW_SHARE = 0.04
 """Sun let in per m2 of floor, as m2 of open window facing south."""
 _DELIVER_KW_M2 = 0.08
 """The most heat or cold that radiators or fan coils pass on."""
-_BEFORE_OPENING = timedelta(hours=1)
+_BEFORE_OPENING = timedelta(hours=2)
 _PRICED_M2 = 100.0
 """The floor that a comfort's price (per kelvin and hour) is meant for; a larger zone counts for more."""
 _MASS_FOLLOWS = 0.15

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from energyctl.cli import offline
-from energyctl.cli.plan_words import Span, explain, spans
 from energyctl.core.errors import PlanError
 from energyctl.core.plan import CostSplit, Plan, PlanStatus, Provenance, Relaxation
 from energyctl.core.planner import PlanRequest
 from energyctl.core.points import Quality, Sample
 from energyctl.core.timeline import Forecast, Horizon
 from energyctl.daemon.paths import StatePaths
+from energyctl.planning.explain import Span, explain, spans
 from energyctl.store import Batch, Store, plan_from_json, plan_to_json
 
 START = datetime(2026, 1, 14, 6, 0, tzinfo=UTC)
@@ -30,8 +30,8 @@ def _plan(issued: datetime = START) -> Plan:
         HORIZON,
         PlanStatus.OPTIMAL,
         {"battery": (10.0,) * 4 + (-8.0, -8.0, 0.0, 0.02), "roof": (0.0,) * 8},
-        {},
-        {},
+        {"office": (4.0,) * 8},
+        {"office": tuple((20.0 + 0.25 * step, 19.0) for step in range(9))},
         (15.0,) * 4 + (-3.0, -3.0, 5.0, 5.0),
         PRICE,
         (0.05,) * 8,
@@ -57,9 +57,12 @@ def test_in_words():
         "Made 06:00 for 2 h in steps of 15 min by scipy: optimal, gap 0.3 %, 50 ms.",
         "Expected [EUR]: energy bought 1.75, energy sold -0.07; 4.2 kg of CO2.",
         "battery:",
-        "  06:00 to 07:00 takes 10.0 kWh, up to 10.0 kW, while power is cheap (0.100 EUR/kWh; mean 0.200)",
-        "  07:00 to 07:30 gives 4.0 kWh, up to 8.0 kW, while power is dear (0.300 EUR/kWh; mean 0.200)",
+        "  06:00 to 07:00 takes 10.0 kWh, up to 10.0 kW, while power is cheap (0.100 EUR/kWh; mean 0.200)"
+        "; later 0.300 at 07:00",
+        "  07:00 to 07:30 gives 4.0 kWh, up to 8.0 kW, while power is dear (0.300 EUR/kWh; mean 0.200)"
+        "; later 0.300 at 07:30",
         "roof: rests.",
+        "office: 20.0 to 22.0 °C with 8 kWh of heat or cold.",
         "Not met: comfort in office, 06:30 to 07:00, at worst by 0.40 °C (valued at 0.12 EUR).",
         "Not met: left out of the plan: hall: heatpump.zone2_temp has no good value, 06:00 to 08:00.",
         "Forecast site.base_load: 5.0 to 5.0 kW, by like days.",

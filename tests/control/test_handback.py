@@ -6,7 +6,9 @@ from energyctl.core.driver import Written
 
 def test_a_command_is_one_group_and_the_rest_stand_alone(devices):
     bat = devices["bat"]
-    assert [g.touched for g in groups(bat, ["bat.set", "bat.timer", "bat.enable", "hp.set"])] == [("timer", "set", "enable")]
+    assert [g.touched for g in groups(bat, ["bat.set", "bat.timer", "bat.enable", "hp.set"])] == [
+        ("timer", "set", "enable")
+    ]
     # killed between the ownership of the parts: what is ours is still released, one by one
     assert [g.touched for g in groups(bat, ["bat.timer", "bat.set"])] == [("timer",), ("set",)]
 

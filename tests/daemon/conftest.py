@@ -39,7 +39,12 @@ def modbus_only(folder: Path) -> Path:
         del data["resources"][resource]
     data["safety"] = {"lease": "60 s"}
     data["resources"]["base"]["prior"] = str(LARISSA / "measured/base_load_history.csv")
-    data["tariff"] = {"kind": "flat", "import_price": "0.20 EUR/kWh", "export_price": "0.05 EUR/kWh", "carbon": "265 g/kWh"}
+    data["tariff"] = {
+        "kind": "flat",
+        "import_price": "0.20 EUR/kWh",
+        "export_price": "0.05 EUR/kWh",
+        "carbon": "265 g/kWh",
+    }
     path = folder / "bench.yaml"
     with path.open("w") as file:
         yaml.dump(data, file)
@@ -106,6 +111,7 @@ class Bench:
 
     async def running(self):
         """Wait until all devices that are there answer and a cycle has run."""
+
         async def ready():
             status = await self.status()
             online = [name for name, device in self.devices.items() if device.online]

@@ -67,9 +67,7 @@ async def test_kill_9_is_handed_back_by_the_parent_within_the_lease(bench):
 
 
 async def test_a_hung_daemon_is_killed_and_handed_back(bench):
-    code = (
-        "import sys; import energyctl.daemon.supervise as s; s.WATCHDOG_S = 3.0; sys.exit(s.supervise(sys.argv[1:]))"
-    )
+    code = "import sys; import energyctl.daemon.supervise as s; s.WATCHDOG_S = 3.0; sys.exit(s.supervise(sys.argv[1:]))"
     parent = await bench.start("--strategy", "rules", code=code)
     await hold(bench)
     os.kill(children(parent)[0], signal.SIGSTOP)
@@ -87,7 +85,12 @@ async def test_when_parent_and_daemon_are_killed_the_next_start_hands_back_first
     again = await bench.start("--strategy", "rules")
     await bench.running()
     first = [(r.point, r.value) for r in bench.devices["storage"].log[mark : mark + 4]]
-    assert first == [("setpoint_enable", 0.0), ("power_setpoint", 0.0), ("setpoint_mode", 0.0), ("setpoint_timeout", 0.0)]
+    assert first == [
+        ("setpoint_enable", 0.0),
+        ("power_setpoint", 0.0),
+        ("setpoint_mode", 0.0),
+        ("setpoint_timeout", 0.0),
+    ]
     assert await bench.stop(again) == 0
 
 
@@ -148,7 +151,7 @@ async def test_with_a_planner_the_plan_guides(bench):
 
 async def test_a_killed_planner_costs_one_plan_and_no_cycle(bench):
     process = await bench.start()
-    await bench.until(lambda: bench.paths.socket.exists(), 20)
+    await bench.until(bench.paths.socket.exists, 20)
 
     async def planned():
         return (await bench.status())["plans_made"] >= 1
@@ -169,5 +172,7 @@ async def test_a_killed_planner_costs_one_plan_and_no_cycle(bench):
 
 
 def test_running_as_a_module_names_its_options():
-    done = subprocess.run([sys.executable, "-m", "energyctl.daemon", "--help"], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "energyctl.daemon", "--help"], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0 and "--lockstep" in done.stdout

@@ -66,7 +66,9 @@ async def test_a_device_unplugged_in_mid_run_and_plugged_in_again(bench):
     before = (await bench.status())["cycle"]
     await asyncio.sleep(1.5)
     status = await bench.status()
-    assert status["cycle"] > before and status["missed_cycles"] == 0 and status["grid_kw"] == pytest.approx(12.0, abs=0.01)
+    assert (
+        status["cycle"] > before and status["missed_cycles"] == 0 and status["grid_kw"] == pytest.approx(12.0, abs=0.01)
+    )
     storage.online = True
 
     async def back():
@@ -156,6 +158,9 @@ async def test_monitor_mode_writes_nothing(bench):
     process = await bench.start("--strategy", "rules")
     await bench.running()
     await asyncio.sleep(1.5)
-    assert "refused by rule 'mode'" in (await bench.ask("write", point="storage.power_setpoint", value=1.0, for_s=9))["error"]
+    assert (
+        "refused by rule 'mode'"
+        in (await bench.ask("write", point="storage.power_setpoint", value=1.0, for_s=9))["error"]
+    )
     assert await bench.stop(process) == 0
     assert all(device.log == [] for device in bench.devices.values())

@@ -33,7 +33,9 @@ def load(name: str) -> Sleeper:
 async def process(monkeypatch):
     # the child is a fork here, so that it sees the stand-in planner
     monkeypatch.setattr(worker, "load_planner", load)
-    monkeypatch.setattr(worker.multiprocessing, "get_context", lambda kind: __import__("multiprocessing").context.ForkContext())
+    monkeypatch.setattr(
+        worker.multiprocessing, "get_context", lambda kind: __import__("multiprocessing").context.ForkContext()
+    )
     process = worker.PlannerProcess("test", timeout_s=1.0)
     await process.start()
     yield process

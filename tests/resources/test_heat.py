@@ -173,8 +173,8 @@ def test_a_bad_mode_is_judged_by_the_plans_weather(bench: Any) -> None:
 @pytest.mark.parametrize(
     ("local", "mode", "air", "setpoint"),
     [
-        ("06:29", 1.0, 18.0, 16.0),
-        ("06:30", 1.0, 18.0, 20.0),  # an hour before people come
+        ("05:29", 1.0, 18.0, 16.0),
+        ("05:30", 1.0, 18.0, 20.0),  # two hours before people come
         ("16:59", 1.0, 20.0, 20.0),
         ("17:00", 1.0, 20.0, 16.0),
         ("12:00", 2.0, 27.0, 26.0),

@@ -1,6 +1,7 @@
-"""A plan in words: what each resource does when, at what price, what it all costs, and what had to give. Pure.
+"""A plan in words: what each resource does when and why then, what it all costs, and what had to give. Pure.
 
-A span is a run of steps in which a resource moves power in one direction; less than `IDLE_KW` is rest.
+A span is a run of steps in which a resource moves power in one direction; less than `IDLE_KW` is rest. Why then: the price
+in the span against the mean, and against the dearest hour still to come (for what takes) or the cheapest (for what gives).
 """
 
 from __future__ import annotations
@@ -41,7 +42,8 @@ def spans(plan: Plan) -> list[Span]:
 
 def explain(plan: Plan, clock: Clock) -> list[str]:
     """The plan in lines for a person; `clock` writes a time in the site's timezone."""
-    return [*_head(plan, clock), *_cost(plan), *_actions(plan, clock), *_gave(plan, clock), *_forecasts(plan)]
+    actions = (*_actions(plan, clock), *_zones(plan))
+    return [*_head(plan, clock), *_cost(plan), *actions, *_gave(plan, clock), *_forecasts(plan)]
 
 
 def _runs(signs: Sequence[int]) -> Iterator[tuple[int, int]]:
@@ -103,7 +105,7 @@ def _actions(plan: Plan, clock: Clock) -> Iterator[str]:
         yield f"{name}:"
         largest = sorted(found, key=lambda span: -abs(span.energy_kwh))[:SPANS_TOLD]
         for span in sorted(largest, key=lambda span: span.start):
-            yield "  " + _told(span, average, clock)
+            yield "  " + _told(span, average, clock) + _later(plan, span, clock)
         if len(found) > SPANS_TOLD:
             yield f"  and {len(found) - SPANS_TOLD} shorter"
 
@@ -115,6 +117,23 @@ def _told(span: Span, average: float, clock: Clock) -> str:
         f"{clock(span.start)} to {clock(span.end)} {verb} {abs(span.energy_kwh):.1f} kWh, up to {abs(span.peak_kw):.1f} kW, "
         f"while power is {level} ({span.price:.3f} EUR/kWh; mean {average:.3f})"
     )
+
+
+def _later(plan: Plan, span: Span, clock: Clock) -> str:
+    """The price to compare with among the steps after a span."""
+    ahead = [step for step in range(plan.horizon.steps) if plan.horizon.time(step) >= span.end]
+    if not ahead:
+        return ""
+    sign = 1 if span.energy_kwh > 0 else -1
+    pick = max(ahead, key=lambda step: sign * plan.import_price[step])
+    return f"; later {plan.import_price[pick]:.3f} at {clock(plan.horizon.time(pick))}"
+
+
+def _zones(plan: Plan) -> Iterator[str]:
+    for name, power in plan.thermal_kw.items():
+        air = [state[0] for state in plan.states[name]]
+        energy = sum(power) * plan.horizon.hours
+        yield f"{name}: {min(air):.1f} to {max(air):.1f} °C with {energy:.0f} kWh of heat or cold."
 
 
 def _gave(plan: Plan, clock: Clock) -> Iterator[str]:
