@@ -2,7 +2,7 @@
 
 Plan: while it heats (or cools), the setpoint is the air temperature planned for the end of the step; while it does not, the
 setpoint rests at the edge of the comfort band, so that the local thermostat keeps comfort and does not work against the
-plan. Without a plan: the occupied setpoint from one hour before people come until they leave, setback otherwise.
+plan. Without a plan: the occupied setpoint from two hours before people come until they leave, setback otherwise.
 The mass of the building cannot be measured: it is where the last plan expected it, moved by what the air is off by.
 """
 
