@@ -3,6 +3,8 @@
 Every subscription is renewed at half its lifetime, and at once when a device answers again after a silence; a renewal
 makes the device tell its present value, so nothing is missed for longer than that. What was lost in between is the
 polling's to notice. One notification tells of several properties; it counts once.
+
+On virtual time, where a renewal would come at another instant in every run, subscriptions live for ever instead.
 """
 
 from __future__ import annotations
@@ -26,6 +28,8 @@ from .bacnet_points import Target
 PROCESS = 1
 """Our subscriber process id; with our address it names a subscription, so the same one renews it."""
 RETRY_S = 5.0
+FOR_EVER = 0.0
+"""The lifetime that never ends (clause 13.14.1)."""
 
 Sink = Callable[[Sample], None]
 
@@ -35,7 +39,7 @@ class Watch:
 
     def __init__(self, peer: Peer, lifetime_s: float, clock: Clock) -> None:
         self.peer, self.received = peer, 0
-        self._lifetime_s, self._clock = lifetime_s, clock
+        self._lifetime_s, self._clock = FOR_EVER if clock.virtual else lifetime_s, clock
         self._sinks: dict[int, list[tuple[Target, Sink]]] = defaultdict(list)
         self._stale = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -75,13 +79,13 @@ class Watch:
                 await self._subscribe(target, None)
 
     async def _renew(self) -> None:
-        pause = self._lifetime_s / 2
+        pause = half = self._lifetime_s / 2 or None
         while True:
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause):
                     await self._stale.wait()
             self._stale.clear()
-            pause = self._lifetime_s / 2 if await self._renew_all() else min(RETRY_S, self._lifetime_s / 2)
+            pause = half if await self._renew_all() else min(RETRY_S, half or RETRY_S)
 
     async def _renew_all(self) -> bool:
         for target in list(self._sinks):

@@ -36,7 +36,6 @@ SITE = Path("larissa") / "town-hall.yaml"
 DAYS = ("town-hall-winter", "town-hall-summer")
 STRATEGIES: tuple[tuple[Literal["rules", "plan"], str], ...] = (("rules", "rules alone"), ("plan", "energyctl"))
 FORESIGHT = "perfect foresight"
-QUICK_H = 6.0
 PAIRS = 2
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, context_settings={"help_option_names": ["-h", "--help"]})
@@ -44,7 +43,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None, context_settings=
 
 @app.command()
 def demo(
-    quick: Annotated[bool, typer.Option("--quick", help="only the first six hours of the winter day")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="the winter day alone")] = False,
     out: Annotated[Path | None, typer.Option(help="folder for pictures, traces and logs")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print JSON instead of text")] = False,
 ) -> None:
@@ -56,8 +55,8 @@ def demo(
     """
     folder = (out or Path(tempfile.mkdtemp(prefix="energyctl-demo-"))).absolute()
     console = Console(stderr=as_json, highlight=False)
-    hours = f"the first {QUICK_H:.0f} hours of a winter day" if quick else "a winter and a summer day"
-    console.print(f"The Larissa town hall, {hours}, on simulated devices; this takes a minute or two.", soft_wrap=True)
+    days = "a winter day" if quick else "a winter and a summer day"
+    console.print(f"The Larissa town hall, {days}, on simulated devices; this takes a minute or two.", soft_wrap=True)
     results = asyncio.run(run(town_hall(), folder, console, quick))
     if as_json:
         typer.echo(json.dumps({"days": [result.figures() for result in results], "out": str(folder)}, indent=2))
@@ -79,13 +78,9 @@ async def run(site_file: Path, folder: Path, console: Console, quick: bool) -> l
     """Run and judge the days. Raises EnergyctlError; leaves no process behind, however it ends."""
     site = load_site(site_file)
     chosen = {name: scenarios.load(name) for name in (DAYS[:1] if quick else DAYS)}
-    files = {name: name for name in chosen}
-    if quick:
-        files = {name: str(shortened(name, folder)) for name in chosen}
-        chosen = {name: scenarios.load(file) for name, file in files.items()}
     days = {name: Day.of(scenario, site) for name, scenario in chosen.items()}
     with _progress(console) as progress:
-        runs = await _on_the_wire(site_file, files, chosen, folder, progress)
+        runs = await _on_the_wire(site_file, chosen, folder, progress)
         results = []
         for name, day in days.items():
             task = progress.add_task(f"{day.scenario.name}, {FORESIGHT}", total=1.0)
@@ -95,22 +90,13 @@ async def run(site_file: Path, folder: Path, console: Console, quick: bool) -> l
     return results
 
 
-def shortened(name: str, folder: Path) -> Path:
-    """A scenario file like the shipped one, but only its first hours."""
-    folder.mkdir(parents=True, exist_ok=True)
-    file = folder / f"{name}-{QUICK_H:.0f}h.yaml"
-    text = (scenarios.SCENARIOS / f"{name}.yaml").read_text("utf-8")
-    file.write_text(f"{text}hours: {QUICK_H}\n", "utf-8")
-    return file
-
-
 def _progress(console: Console) -> Progress:
     columns = (TextColumn("{task.description:28}"), BarColumn(30), TextColumn("{task.percentage:>3.0f} %"))
     return Progress(*columns, TimeElapsedColumn(), console=console, transient=True)
 
 
 async def _on_the_wire(
-    site: Path, files: dict[str, str], chosen: dict[str, Scenario], folder: Path, progress: Progress
+    site: Path, chosen: dict[str, Scenario], folder: Path, progress: Progress
 ) -> dict[tuple[str, str], RunResult]:
     """Every day by every strategy that runs on the wire, `PAIRS` at a time; the first failure ends them all."""
     places, tasks = asyncio.Semaphore(PAIRS), {}
@@ -118,11 +104,11 @@ async def _on_the_wire(
     async def one(name: str, strategy: Literal["rules", "plan"], words: str) -> RunResult:
         bar = progress.add_task(f"{chosen[name].name}, {words}", total=1.0)
         async with places:
-            return await run_pair(site, files[name], strategy, folder / name / strategy, _moved(progress, bar))
+            return await run_pair(site, name, strategy, folder / name / strategy, _moved(progress, bar))
 
     try:
         async with asyncio.TaskGroup() as group:
-            for name in files:
+            for name in chosen:
                 for strategy, words in STRATEGIES:
                     tasks[name, strategy] = group.create_task(one(name, strategy, words))
     except* EnergyctlError as failed:

@@ -33,6 +33,8 @@ from .scenario import Scenario, load, shipped
 from .still import Still
 from .twin import Endpoint, Twin
 
+PATIENCE = "30 s"
+"""How long a client waits for a device's answer in lockstep, where time stands still meanwhile."""
 SHARES = 200
 """Progress is told this many times in a run."""
 
@@ -91,7 +93,7 @@ async def simulate(
         stack.callback(write_out, out, world)
         move(world, world.time, options.step_s)
         await twin.push()
-        derived = twin.derive(out / options.site.name)
+        derived = twin.derive(out / options.site.name, PATIENCE if options.lockstep else None)
         name = None if scenario is None else scenario.name
         if options.lockstep:
             end = None if scenario is None else scenario.end(site.timezone)

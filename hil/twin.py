@@ -86,8 +86,12 @@ class Twin:
             counts.update(await server.push())
         return counts
 
-    def derive(self, path: Path) -> Path:
-        """Write the site file with the connections replaced by where the servers are. Returns `path`."""
+    def derive(self, path: Path, timeout: str | None = None) -> Path:
+        """Write the site file with the connections replaced by where the servers are. Returns `path`.
+
+        `timeout` replaces those of the connections: in lockstep an answer that is late, because the machine is busy, is an
+        answer.
+        """
         yaml = YAML()
         yaml.width = 4096
         yaml.preserve_quotes = True
@@ -97,6 +101,8 @@ class Twin:
             for real in REAL.get(link.protocol, ()):
                 data["connections"][link.id].pop(real, None)
             data["connections"][link.id].update(self._moved.links.get(link.id, {}))
+            if timeout is not None:
+                data["connections"][link.id]["timeout"] = timeout
         for device, options in self._moved.devices.items():
             data["devices"][device].update(options)
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -59,7 +59,9 @@ def wishes(
             room = resource.adjustable(next(iter(targets[resource.id]), None), image)
             if room is not None and room.point not in taken:
                 movable[resource.id] = (resource, room)
-    tracked = track(image.value(meter), course.grid_target_kw, limits, [room for _, room in movable.values()])
+    rooms = [room for _, room in movable.values()]
+    coming = _coming_kw([resource for resource in resources if resource.id not in movable], course, image)
+    tracked = track(image.value(meter), course.grid_target_kw, limits, rooms, coming)
     for correction in tracked.corrections:
         tracker, room = movable[correction.resource]
         if correction.reason or (room.may_track and not targets[correction.resource]):
@@ -68,6 +70,18 @@ def wishes(
             targets[correction.resource] = [moved, *others]
     rank = Rank.RULE if course.plan is None else Rank.OPTIMIZER
     return Wishes(tuple(_as_setpoints(targets, rank, expires_at)), tracked)
+
+
+def _coming_kw(fixed: Sequence[Resource], course: Course, image: ProcessImage) -> float:
+    """What resources that cannot be moved should take now by plan and do not take yet."""
+    if course.plan is None:
+        return 0.0
+    total = 0.0
+    for resource in fixed:
+        planned, measured = course.plan.power_kw.get(resource.id), image.value(resource.power)
+        if planned is not None and measured is not None:
+            total += max(0.0, planned[course.step] - measured)
+    return total
 
 
 def _targets(resource: Resource, course: Course, image: ProcessImage, site: SiteView) -> Sequence[Target]:

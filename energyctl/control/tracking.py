@@ -5,7 +5,8 @@ The rule, on measured powers (consumption positive):
 2. Every movable resource starts from its planned power.
 3. Those that may track absorb the difference to the grid target, in their order, within their room.
 4. If the import limit would still be broken, take from everybody in order; if the export limit would, give to everybody in
-   order (a PV inverter "takes" by generating less). A reserve below the limit covers what happens within a cycle.
+   order (a PV inverter "takes" by generating less). A reserve below the limit covers what happens within a cycle, and
+   what is about to come on by plan but is not on yet (a heat pump at the turn of a step) counts as if it were.
 5. What remains is reported as `excess_kw`: nothing here can help it.
 
 Without a meter nothing is known of the connection: the circuit counts as overloaded, so nobody may take more than the
@@ -43,9 +44,16 @@ class Tracked:
 
 
 def track(
-    meter_kw: float | None, target_kw: float | None, limits: GridLimits, movable: Sequence[Adjustable]
+    meter_kw: float | None,
+    target_kw: float | None,
+    limits: GridLimits,
+    movable: Sequence[Adjustable],
+    coming_kw: float = 0.0,
 ) -> Tracked:
-    """Apply the rule of this module. `meter_kw` None: the meter is not to be relied on; `target_kw` None: limits only."""
+    """Apply the rule of this module. `meter_kw` None: the meter is not to be relied on; `target_kw` None: limits only.
+
+    `coming_kw` >= 0 is load of what cannot be moved that the plan has on now and the meter does not see yet.
+    """
     if meter_kw is None:
         return Tracked(tuple(_blind(item) for item in movable), None)
     others = meter_kw - sum(item.measured_kw for item in movable)
@@ -65,7 +73,7 @@ def track(
         aim = min(max(target_kw, -limits.export_kw * (1 - RESERVE)), limits.import_kw * (1 - RESERVE))
         trackers = [item for item in in_order if item.may_track]
         move(aim - others - sum(power.values()), trackers, f"holding {aim:.1f} kW at the meter")
-    over = others + sum(power.values()) - limits.import_kw * (1 - RESERVE)
+    over = others + coming_kw + sum(power.values()) - limits.import_kw * (1 - RESERVE)
     if over > 0:
         move(-over, in_order, f"import limit {limits.import_kw:g} kW")
     under = -limits.export_kw * (1 - RESERVE) - others - sum(power.values())

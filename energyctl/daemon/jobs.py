@@ -2,7 +2,7 @@
 
 The jobs are APScheduler triggers, asked for their next time with our own Clock, because APScheduler's scheduler reads the
 wall clock: so lockstep and live fire the same jobs. A job that failed is logged and tried again at its next time; one that
-is still running is not started twice.
+is still running is not started twice. Times that were missed (the job took long, the clock was set) are not made up for.
 """
 
 from __future__ import annotations
@@ -33,6 +33,8 @@ RETENTION = timedelta(days=396)
 """How long raw samples are kept: thirteen months."""
 TRIM_ROWS = 5000
 """Deleted at a time, so that the cycle's commits come in between."""
+EARLY = timedelta(seconds=5)
+"""How far the wall clock may lag behind the sleep that should have reached a job's time."""
 FIRST_PLAN_WITHIN_S = 30.0
 """The first plan waits this long for every device to answer or fail to."""
 
@@ -63,11 +65,17 @@ async def run_job(job: Job, clock: Clock) -> None:
         previous: datetime | None = None
         while True:
             now = clock.now()
-            previous = job.trigger.get_next_fire_time(previous, now + timedelta(microseconds=1))
+            previous = job.trigger.get_next_fire_time(None, _after(previous, now) + timedelta(microseconds=1))
             if previous is None:
                 return
             await clock.sleep_until(clock.monotonic() + (previous - now).total_seconds(), Turn.JOBS)
             await _once(job.name, job.work)
+
+
+def _after(previous: datetime | None, now: datetime) -> datetime:
+    """The instant that the next time must be later than: a sleep that ended a little early does not count twice."""
+    early = previous is not None and timedelta(0) < previous - now < EARLY
+    return previous if previous is not None and early else now
 
 
 async def _once(name: str, work: Callable[[], Awaitable[None]]) -> None:

