@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from .run import RunResult
 
 app = typer.Typer(
-    no_args_is_help=True, rich_markup_mode=None, help="Simulate a site on real Modbus, BACnet and OPC UA sockets."
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="Simulate a site on real Modbus, BACnet and OPC UA sockets.",
+    epilog="Example: energyctl hil up sites/larissa/town-hall.yaml",
 )
 
 SiteFile = Annotated[Path, typer.Argument(help="The site file.", exists=True, dir_okay=False)]

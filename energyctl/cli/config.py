@@ -13,7 +13,7 @@ from .groups import group
 from .output import print_json, print_table
 from .where import JsonOption
 
-app = group("Check a site file, show it, or print its schema for editors.")
+app = group("Check a site file, show it, or print its schema for editors.", "energyctl config validate site.yaml")
 
 SiteArgument = Annotated[Path, typer.Argument(help="Site file.", metavar="SITE")]
 

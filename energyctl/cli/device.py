@@ -14,7 +14,7 @@ from .groups import group
 from .output import note, print_json, print_table
 from .where import JsonOption, SiteOption, StateOption, Where, find
 
-app = group("The site's devices.")
+app = group("The site's devices.", "energyctl device list")
 
 
 @app.command("list")

@@ -5,10 +5,11 @@ from __future__ import annotations
 import typer
 
 
-def group(help_line: str = "") -> typer.Typer:
-    """An empty group of commands."""
+def group(help_line: str = "", example: str = "") -> typer.Typer:
+    """An empty group of commands, with an example of one of them."""
     return typer.Typer(
         help=help_line or None,
+        epilog=f"\b\nExample:\n  {example}" if example else None,
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
         add_completion=False,

@@ -25,7 +25,7 @@ from .where import JsonOption, SiteOption, StateOption, Where, find
 TAKEN_OVER_S = 130.0
 """Two of the longest control periods."""
 
-app = group("Make, show and explain the plan.")
+app = group("Make, show and explain the plan.", "energyctl plan explain")
 
 HoursOption = Annotated[float, typer.Option(help="How many hours of it.", min=0.25, max=168)]
 

@@ -18,7 +18,7 @@ from .readings import Reading
 from .values import parse_value
 from .where import JsonOption, SiteOption, StateOption, Where, find
 
-app = group("Read, watch, and write single points.")
+app = group("Read, watch, and write single points.", "energyctl point get 'storage.*'")
 
 PointArgument = Annotated[str, typer.Argument(help="Id of the point, as device.point.", metavar="POINT")]
 MatchArgument = Annotated[str, typer.Argument(help="Points, with * for any letters.", metavar="POINTS")]

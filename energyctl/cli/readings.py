@@ -33,13 +33,15 @@ def current(where: Where, match: str) -> list[Reading]:
 
 
 def past(where: Where, point: str, since_s: float) -> list[Reading]:
-    """The readings of a point over the last `since_s` seconds, oldest first."""
+    """The readings of a point over the last `since_s` seconds, oldest first. Raises ConfigError for an unknown point."""
     try:
         return list(client.ask(where.paths.socket, "history", point=point, since_s=since_s))
     except DaemonDown as down:
         now = datetime.now(UTC)
         with open_store(where, down) as store:
             samples = store.history(point, now - timedelta(seconds=since_s), now + timedelta(seconds=1))
+            if not samples and point not in store.latest():
+                raise ConfigError(f"no point '{point}'; 'energyctl point get' lists them all") from None
         return _readings(samples, where)
 
 

@@ -74,6 +74,8 @@ def _print_running(answer: dict[str, Any]) -> None:
     typer.echo(
         f"  plans made {answer['plans_made']}, failed {answer['plans_failed']}; writes refused {answer['refused']}"
     )
+    if answer.get("plan_not_met"):
+        typer.echo(f"  the plan cannot meet: {'; '.join(answer['plan_not_met'])} (see 'energyctl plan explain')")
     typer.echo("")
     print_table(
         ("device", "answers", "profile", "writes"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import math
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -116,19 +117,19 @@ class _Reader:
         except (ValueError, OverflowError):
             self._note(line, f"'{cells[time_at][:40]}': must be a time like 2026-01-31T13:15Z")
             return None
-        value = self._value(line, cells[value_at], factor)
-        return None if value is None else (line, time, value)
+        return line, time, self._value(line, cells[value_at], factor)
 
-    def _value(self, line: int, cell: str, factor: float) -> float | None:
-        try:
+    def _value(self, line: int, cell: str, factor: float) -> float:
+        """What a cell says; where that is wrong, it is noted and NaN keeps the row's place."""
+        value = math.nan
+        with suppress(ValueError):
             value = float(cell) * factor
-        except ValueError:
+        if not math.isfinite(value):
             self._note(line, f"'{cell[:40]}': must be a number (a point, not a comma, before the decimals)")
-            return None
-        if not math.isfinite(value) or not self._column.least <= value <= self._column.most:
+        elif not self._column.least <= value <= self._column.most:
             low, high = self._column.least, self._column.most
             self._note(line, f"'{cell[:40]}': outside {low:g} to {high:g} {self._column.unit}; is the unit right?")
-            return None
+            value = math.nan
         return value
 
     def _step(self, rows: list[tuple[int, datetime, float]]) -> int | None:

@@ -21,6 +21,8 @@ from .problems import did_you_mean
 
 Mode = Literal["off", "monitor", "control"]
 STEPS_S = (300, 900, 1800, 3600)
+PLAN_EVERY_S = (*(60 * minutes for minutes in (1, 2, 3, 4, 5, 6, 10, 12, 15, 20, 30, 60)), 7200)
+"""Periods that fall on the clock the same way in every hour, up to the age at which a plan no longer guides."""
 ID_RULE = "an id is lower-case letters, digits, '-' and '_', beginning with a letter"
 
 
@@ -156,9 +158,9 @@ class PlannerSection(Section):
 
     @field_validator("every")
     @classmethod
-    def _rarely(cls, every: float) -> float:
-        if not 60.0 <= every <= 86_400.0:
-            raise ValueError("plans are made every 1 min to 24 h")
+    def _on_the_clock(cls, every: float) -> float:
+        if every not in PLAN_EVERY_S:
+            raise ValueError("plans are made every 1, 2, 3, 4, 5, 6, 10, 12, 15, 20, 30 or 60 min, or every 2 h")
         return every
 
     @model_validator(mode="after")

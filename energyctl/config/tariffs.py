@@ -49,11 +49,12 @@ class SourcedTariff:
     demand_price: float = 0.0
 
     def rates(self, horizon: Horizon) -> RateTable:
-        """Prices and carbon per step; a step is `guessed` when any of its three values is a stand-in."""
+        """Prices and carbon per step; a step is `guessed` when one of its two prices is a stand-in."""
         columns = [source.values(horizon) for source in (self.import_price, self.export_price, self.carbon)]
         imports, exports, carbon = (tuple(value for value, _ in column) for column in columns)
-        guessed = tuple(any(flag for _, flag in step) for step in zip(*columns, strict=True))
-        return RateTable(horizon, imports, exports, carbon, guessed, self.demand_price)
+        bought, sold, emitted = (tuple(flag for _, flag in column) for column in columns)
+        guessed = tuple(one or other for one, other in zip(bought, sold, strict=True))
+        return RateTable(horizon, imports, exports, carbon, guessed, self.demand_price, guessed_carbon=emitted)
 
 
 @dataclass(frozen=True, slots=True)

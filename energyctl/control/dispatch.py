@@ -2,7 +2,8 @@
 
 The order for one action, on every path:
 1. the intent is in the journal (the cycle committed it before calling `submit`);
-2. before the first write to a point, what is found there is read and journaled as ours, and that is on disk;
+2. before the first write to a point, what is found there is read and journaled as ours, and that is on disk; a point
+   that could not be handed back, because what is there cannot be read, is not written to;
 3. the command goes out; 4. value (and, where the protocol shows it, the winning priority) are read back;
 5. the outcome is journaled. Written but not in effect twice in a row is an alarm, and the point is left alone for
    `HOLD_OFF_S`: we never fight an operator or another master.
@@ -15,19 +16,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import replace
 
 from energyctl.core.clock import Clock
 from energyctl.core.driver import Device, Driver, Refused, ShowsPriority, Written
-from energyctl.core.errors import EnergyctlError
-from energyctl.core.points import Quality, Sample, Setpoint
-from energyctl.core.records import JournalEntry, JournalKind
+from energyctl.core.errors import DeviceRefused, EnergyctlError
+from energyctl.core.points import Quality, Rank, Sample, Setpoint
+from energyctl.core.records import JournalEntry, JournalKind, Owned
 
 from .alarms import Alarms
 from .gate import LastWrite
-from .handback import Group, HandedBack, group_of, hand_back
+from .handback import Group, HandedBack, group_of, groups, hand_back
 from .leases import Action, ActionKind, Effect, Holding
 
 log = logging.getLogger(__name__)
@@ -83,6 +84,32 @@ class Dispatcher:
             for point, holding in self.held.items()
             if holding.effect is Effect.HELD_OFF and holding.hold_until > now_s
         }
+
+    def adopt(self, owned: Sequence[Owned]) -> None:
+        """Take over what an earlier run left and could not be handed back at the start: it is tried again and again, and
+        what that run found stays what has to be restored.
+        """
+        self._found.update((item.point, item.found) for item in owned)
+        now_s = self._clock.monotonic()
+        for device in self._devices.values():
+            for group in groups(device, [item.point for item in owned]):
+                left = Setpoint(
+                    group.point,
+                    self._found[group.point] or 0.0,
+                    Rank.SAFETY,
+                    "hand-back",
+                    "left by an earlier run",
+                    now_s,
+                )
+                self.held[group.point] = Holding(
+                    left, now_s, now_s, now_s, Effect.HELD_OFF, tries=0, hold_until=now_s + RELEASE_AGAIN_S
+                )
+
+    def doubt(self, devices: Collection[str]) -> None:
+        """These devices are away and may come back without what we wrote: then it has to be written again."""
+        for point, holding in self.held.items():
+            if holding.effect is Effect.EFFECTIVE and point.partition(".")[0] in devices:
+                self.held[point] = replace(holding, effect=Effect.UNCONFIRMED, tries=0)
 
     def submit(self, actions: Sequence[Action], cycle: int) -> None:
         """Start carrying out this cycle's actions; returns at once."""
@@ -150,8 +177,23 @@ class Dispatcher:
             return
         samples = await driver.read(new)
         values = {s.point: s.value if s.quality is not Quality.BAD else None for s in samples}
-        await self._commit([self._entry(JournalKind.OWN, point, values[point], detail=group.point) for point in new])
+        restored = self._devices[group.device].profile.points[group.name].release == "restore"
+        if restored and (self._found | values)[group.point] is None:
+            raise DeviceRefused(
+                group.device, group.point, "what is there cannot be read, so it could not be handed back"
+            )
+        await self._commit_owned(new, [self._entry(JournalKind.OWN, p, values[p], detail=group.point) for p in new])
         self._found.update(values)
+
+    async def _commit_owned(self, points: Collection[str], entries: Sequence[JournalEntry]) -> None:
+        """Commit OWN after what is still to be told of these points: a RELEASED that came later would disown them."""
+        before = [entry for entry in self._outcomes if entry.point in points]
+        self._outcomes = [entry for entry in self._outcomes if entry.point not in points]
+        try:
+            await self._commit([*before, *entries])
+        except BaseException:
+            self._outcomes = [*before, *self._outcomes]
+            raise
 
     def _hold(self, action: Action) -> None:
         now_s, previous = self._clock.monotonic(), self.held.get(action.point)
@@ -186,7 +228,8 @@ class Dispatcher:
     def _effective(self, setpoint: Setpoint, value: float) -> None:
         self.held[setpoint.point] = replace(self.held[setpoint.point], effect=Effect.EFFECTIVE, tries=1)
         self._record(JournalKind.WRITTEN, setpoint, value)
-        self._alarms.clear("not-effective", setpoint.point, self._clock.now())
+        for name in ("not-effective", "not-released"):
+            self._alarms.clear(name, setpoint.point, self._clock.now())
 
     def _not_effective(self, setpoint: Setpoint, kind: JournalKind, detail: str) -> None:
         self.counts["refused" if kind is JournalKind.REFUSED else "failed"] += 1

@@ -152,3 +152,15 @@ RULES: dict[str, Rule] = {
     "rate": _rate,
 }
 """Every rule by the name it refuses with, in the order they are checked."""
+
+NOT_NOW = frozenset({"device", "hold", "interval", "rate"})
+"""Rules that refuse a change for the time being."""
+
+
+def in_force(wish: Setpoint, refusal: Refusal | None, held: Setpoint | None) -> Setpoint | None:
+    """What is to be in force: the wish if it is admitted; what is held of its point if it is only too early for a change,
+    since handing back would be a change too; nothing otherwise.
+    """
+    if refusal is None:
+        return wish
+    return held if refusal.rule in NOT_NOW else None

@@ -65,14 +65,16 @@ def groups(device: Device, owned: Iterable[str]) -> list[Group]:
 
 
 async def hand_back(device: Device, driver: Driver, group: Group, found: Mapping[str, float | None]) -> HandedBack:
-    """Release one group and verify it. `found` holds the values before our first write, by full id. Never raises for the
-    device's sake: what went wrong is in the result.
+    """Release one group and verify it. `found` holds the values before our first write, by full id. Never raises: what
+    went wrong is in the result.
     """
     try:
         if device.profile.points[group.name].release == "relinquish":
             return await _relinquish(driver, group)
         return await _restore(device, driver, group, found)
-    except EnergyctlError as error:
+    except Exception as error:  # noqa: BLE001 - whatever one driver raises, the other devices are still to be handed back
+        if not isinstance(error, EnergyctlError):
+            error = EnergyctlError(f"the driver failed: {type(error).__name__}: {error}")
         reverts = device.profile.watchdog.kind == "reversion"
         return HandedBack(group, False, f"{error}" + ("; its own timer will end our command" if reverts else ""))
 

@@ -3,19 +3,21 @@
 Every point we write is held under a lease that only a completed control cycle renews. Given what should be in force now
 (the admitted winners), `reconcile` says per point whether to write a new value, refresh the same one, hand the point back,
 or do nothing:
+- its device may not be written to -> nothing, whatever is wanted; hand-back waits as well;
 - nobody wants a held point any more -> hand it back;
-- the value differs by more than the dead band -> write;
+- the value differs by more than the dead band (a person's value: at all) -> write;
+- it is not known to have taken effect, or was left alone for that and the wait is over -> write the same value again;
 - the device has a watchdog of its own and half of the lease is gone -> write the same value again;
 - otherwise nothing, so that devices are not worn by repetition.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from energyctl.core.points import Point, Setpoint
+from energyctl.core.points import Point, Rank, Setpoint
 
 
 class Effect(StrEnum):
@@ -84,11 +86,16 @@ def reconcile(
     has_watchdog: Mapping[str, bool],
     lease: float,
     now_s: float,
+    blocked: Collection[str] = (),
 ) -> list[Action]:
-    """The actions of this cycle, ordered by point. `wanted` has passed the gate; `has_watchdog` is by device id."""
+    """The actions of this cycle, ordered by point. `wanted` has passed the gate; `has_watchdog` is by device id; devices
+    that are `blocked` may not be written to.
+    """
     actions = []
     for name in sorted(held.keys() | wanted.keys()):
         holding, wish = held.get(name), wanted.get(name)
+        if name.partition(".")[0] in blocked:
+            continue
         if wish is None:
             if holding is not None and holding.effect is not Effect.RELEASING and now_s >= holding.hold_until:
                 actions.append(Action(ActionKind.RELEASE, holding.setpoint))
@@ -106,9 +113,9 @@ def _due(
 ) -> ActionKind | None:
     if now_s < holding.hold_until:
         return None
-    if abs(wish.value - holding.setpoint.value) > dead_band(point):
+    if abs(wish.value - holding.setpoint.value) > (0.0 if wish.rank is Rank.OPERATOR else dead_band(point)):
         return ActionKind.WRITE
-    if holding.effect is Effect.UNCONFIRMED:
+    if holding.effect in (Effect.UNCONFIRMED, Effect.HELD_OFF):
         return ActionKind.WRITE
     if watchdog and now_s - holding.written_at >= lease / 2:
         return ActionKind.REFRESH

@@ -114,7 +114,7 @@ class LockstepClock:
     async def drive(self) -> None:
         """Move time on, for ever; runs beside the loops that sleep. Ends only by cancellation or an error of `advance`."""
         while True:
-            while self._busy or not self._waiting:
+            while self._busy or not self._someone_waits():
                 self._idle.clear()
                 await self._idle.wait()
             due, turn, _, _ = self._waiting[0]
@@ -126,6 +126,12 @@ class LockstepClock:
                 if not wake.done():
                     self._begin()
                     wake.set_result(None)
+
+    def _someone_waits(self) -> bool:
+        """Whether anybody sleeps; for those who were cancelled meanwhile time does not move."""
+        while self._waiting and self._waiting[0][3].done():
+            heapq.heappop(self._waiting)
+        return bool(self._waiting)
 
     def _begin(self) -> None:
         self._busy += 1

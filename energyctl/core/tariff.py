@@ -14,7 +14,10 @@ from .timeline import Horizon
 
 @dataclass(frozen=True, slots=True)
 class RateTable:
-    """Prices over a horizon, all `(steps,)`: EUR/kWh for import and export, kgCO2/kWh; `guessed` marks stand-ins."""
+    """Prices over a horizon, all `(steps,)`: EUR/kWh for import and export, kgCO2/kWh.
+
+    `guessed` marks stand-ins among the prices, `guessed_carbon` those of the carbon.
+    """
 
     horizon: Horizon
     import_price: tuple[float, ...]
@@ -25,6 +28,7 @@ class RateTable:
     """Charge on the highest 15-min mean import of the billing month [EUR/kW]."""
     peak_so_far_kw: float = 0.0
     """That month's highest so far; only what exceeds it costs more."""
+    guessed_carbon: tuple[bool, ...] = ()
 
 
 class Tariff(Protocol):

@@ -71,6 +71,8 @@ UNITS: dict[str, Conversion] = {
 
 _QUANTITY = re.compile(r"^\s*([+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)\s*(\S.*?)?\s*$")
 
+_COMMA = re.compile(r"^\s*[+-]?\d*,\d")
+
 
 def to_canonical(value: float, unit: str) -> float:
     """`value` [unit] in that quantity's canonical unit. Raises KeyError for a unit not in `UNITS`."""
@@ -105,6 +107,8 @@ def parse_quantity(text: object, unit: str) -> float:
     if isinstance(text, bool) or not isinstance(text, str | int | float):
         raise ValueError(f"expected a quantity in {spellings(unit)}, such as '5 {unit}'")
     match = _QUANTITY.match(str(text))
+    if _COMMA.match(str(text)):
+        raise ValueError(f"a point, not a comma, before the decimals; write '{str(text).replace(',', '.', 1).strip()}'")
     if match is None:
         raise ValueError(f"expected a number and a unit ({spellings(unit)}), such as '5 {unit}'")
     number, written = float(match.group(1)), match.group(2)

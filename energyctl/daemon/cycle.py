@@ -16,7 +16,7 @@ from energyctl.config.site import Site
 from energyctl.control.alarms import Alarm, Alarms
 from energyctl.control.arbitrate import Verdict, arbitrate
 from energyctl.control.dispatch import Dispatcher
-from energyctl.control.gate import GateState, PointLimits, Refusal, check
+from energyctl.control.gate import GateState, PointLimits, Refusal, check, in_force
 from energyctl.control.leases import Action, reconcile, renew
 from energyctl.control.setpoints import Course, Wishes, base_load, wishes
 from energyctl.control.tracking import Tracked
@@ -36,6 +36,8 @@ from .storing import StoreThread
 log = logging.getLogger(__name__)
 
 BASE_LOAD = "site.base_load"
+FIRST_IMAGE_WITHIN_S = 1.0
+LOOK_EVERY_S = 0.02
 WAITING_ENTRIES = 10_000
 """Journal lines kept in memory while the disk refuses them."""
 
@@ -62,6 +64,11 @@ class Controller:
         self._period_s, self._lease_s, self._rules_only = period_s, lease_s, rules_only
         self._limits = point_limits(site)
         self._watchdogs = {name: device.profile.watchdog.kind != "none" for name, device in site.devices.items()}
+        self._unaccepted = {
+            name: f"{name} has no watchdog and the site file does not accept that (safety.accept_no_watchdog)"
+            for name, watched in self._watchdogs.items()
+            if not watched and name not in site.safety.accept_no_watchdog
+        }
         self._new_plan: Plan | None = None
         self._entries: list[JournalEntry] = []
         self._refused: dict[str, str] = {}
@@ -80,6 +87,7 @@ class Controller:
     async def run(self) -> None:
         """Run cycles for ever."""
         with self._clock.busy():
+            await self._hear_first()
             due = self._clock.monotonic()
             while True:
                 await self._clock.sleep_until(due, Turn.CYCLE)
@@ -90,6 +98,14 @@ class Controller:
                     skipped = int(late // self._period_s) + 1
                     self.missed += skipped
                     due += skipped * self._period_s
+
+    async def _hear_first(self) -> None:
+        """Give every device the time to answer, or to fail to, before the first image is taken; a little time."""
+        now_s = self._clock.monotonic()
+        last = now_s + min(FIRST_IMAGE_WITHIN_S, self._period_s)
+        await self._clock.sleep_until(now_s, Turn.CYCLE)
+        while not self._acquisition.settled and self._clock.monotonic() < last:
+            await self._clock.sleep_until(self._clock.monotonic() + LOOK_EVERY_S, Turn.CYCLE)
 
     def new_plan(self, plan: Plan) -> None:
         """A plan has arrived; it guides from the next cycle on."""
@@ -109,10 +125,14 @@ class Controller:
         self.plan = plan or self.plan
         derived = self._look()
         wanted = self._decide(now_s)
-        actions = reconcile(self._dispatcher.held, wanted, self._site.points, self._watchdogs, self._lease_s, now_s)
+        dispatcher, blocked = self._dispatcher, self._acquisition.blocked()
+        dispatcher.doubt({name for name, state in self._acquisition.states.items() if state.quarantined})
+        actions = reconcile(
+            dispatcher.held, wanted, self._site.points, self._watchdogs, self._lease_s, now_s, blocked.keys()
+        )
         await self._commit(derived, actions, plan)
-        self._dispatcher.submit(actions, self.cycle)
-        self._dispatcher.held = renew(self._dispatcher.held, self._lease_s, now_s)
+        dispatcher.submit(actions, self.cycle)
+        dispatcher.held = renew(dispatcher.held, self._lease_s, now_s)
         self._notifier.send("WATCHDOG=1")
 
     async def flush(self) -> None:
@@ -159,7 +179,13 @@ class Controller:
             self._alarms.set("limit-exceeded", "grid", text, image.time)
         self.verdicts = arbitrate(wanted, now_s)
         state = self.gate_state()
-        return {p: v.winner for p, v in self.verdicts.items() if self._admitted(check(v.winner, state, now_s), p)}
+        decided = {point: self._in_force(verdict.winner, state, now_s) for point, verdict in self.verdicts.items()}
+        return {point: wish for point, wish in decided.items() if wish is not None}
+
+    def _in_force(self, wish: Setpoint, state: GateState, now_s: float) -> Setpoint | None:
+        refusal, holding = check(wish, state, now_s), self._dispatcher.held.get(wish.point)
+        self._told(refusal, wish.point)
+        return in_force(wish, refusal, holding.setpoint if holding is not None else None)
 
     def _measured(self) -> list[str]:
         powers = [resource.power for resource in self._site.resources if resource.power not in (None, BASE_LOAD)]
@@ -190,22 +216,21 @@ class Controller:
             points=self._site.points,
             limits=self._limits,
             last=self._dispatcher.last_writes(),
-            blocked=self._acquisition.blocked(),
+            blocked={**self._unaccepted, **self._acquisition.blocked()},
             held=self._dispatcher.on_hold(),
         )
 
-    def _admitted(self, refusal: Refusal | None, point: str) -> bool:
+    def _told(self, refusal: Refusal | None, point: str) -> None:
         """Journal a refusal once while it stays the same; count it every time."""
         if refusal is None:
             self._refused.pop(point, None)
-            return True
+            return
         self.refusals += 1
         if self._refused.get(point) != refusal.rule:
             self._refused[point] = refusal.rule
             wish = refusal.setpoint
             log.warning("%s: %s from %s %s", point, wish.value, wish.source, refusal)
             self._entries.append(self._entry(JournalKind.REFUSED, wish, str(refusal)))
-        return False
 
     def _entry(self, kind: JournalKind, wish: Setpoint, detail: str = "") -> JournalEntry:
         return JournalEntry(
@@ -234,7 +259,7 @@ class Controller:
             await self._store.commit(Batch(samples=samples, journal=journal, plan=plan))
         except StoreError as error:
             log.error("%s", error)
-            self._entries = list(journal[-WAITING_ENTRIES:])
+            self._entries = [*journal, *self._entries][-WAITING_ENTRIES:]
 
 
 _INTENTS = {"write": JournalKind.INTENT, "refresh": JournalKind.INTENT, "release": JournalKind.RELEASE}

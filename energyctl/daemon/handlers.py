@@ -15,7 +15,7 @@ from energyctl.control.dispatch import Dispatcher
 from energyctl.control.gate import check
 from energyctl.control.leases import Effect
 from energyctl.core.clock import Clock
-from energyctl.core.errors import GateRefused, PlanError
+from energyctl.core.errors import ConfigError, GateRefused, PlanError
 from energyctl.core.points import Rank, Sample, Setpoint
 from energyctl.field.acquire import Acquisition
 from energyctl.store import plan_to_json
@@ -27,6 +27,7 @@ from .storing import StoreThread
 
 MAX_WRITE_S = 24 * 3600.0
 EFFECT_CYCLES = 5
+MOST_SAMPLES = 100_000
 
 
 class Handlers:
@@ -94,6 +95,7 @@ class Handlers:
             "import_limit_kw": self._site.limits.import_kw,
             "export_limit_kw": self._site.limits.export_kw,
             "plan_issued_at": controller.plan.issued_at.isoformat() if controller.plan else None,
+            "plan_not_met": list(dict.fromkeys(one.what for one in controller.plan.relaxed)) if controller.plan else [],
             "plans_made": self._planning.made if self._planning else 0,
             "plans_failed": self._planning.failed if self._planning else 0,
             "refused": controller.refusals,
@@ -146,15 +148,19 @@ class Handlers:
 
     async def history(self, request: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Stored samples of one point over the last "since_s" seconds."""
-        point, now = self._known(request), self._clock.now()
+        point, now = self._named(request), self._clock.now()
         start = now - timedelta(seconds=float(request.get("since_s", 3600)))
-        samples = await self._store.call(lambda store: store.history(point, start, now + timedelta(seconds=1)))
+        samples = await self._store.look(lambda store: store.history(point, start, now + timedelta(seconds=1)))
+        if len(samples) > MOST_SAMPLES:
+            raise ConfigError(
+                f"{len(samples)} samples are too many for one answer ({MOST_SAMPLES}); ask for a shorter time"
+            )
         return [self._sample(sample) for sample in samples]
 
     async def journal(self, request: Mapping[str, Any]) -> list[dict[str, Any]]:
         """The newest "limit" lines of the journal."""
         limit = int(request.get("limit", 50))
-        entries = await self._store.call(lambda store: store.journal(limit=limit))
+        entries = await self._store.look(lambda store: store.journal(limit=limit))
         return [{**asdict(entry), "time": entry.time.isoformat(), "kind": entry.kind.value} for entry in entries]
 
     async def write(self, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -187,7 +193,7 @@ class Handlers:
 
     async def release(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """End an operator's setpoint; the point goes back to whoever else wants it, or to the device."""
-        point = self._known(request)
+        point = self._named(request)
         return {"point": point, "released": self._controller.overrides.pop(point, None) is not None}
 
     async def plan(self, request: Mapping[str, Any]) -> Any:
@@ -208,6 +214,13 @@ class Handlers:
         """Stop the daemon gracefully."""
         self._stop()
         return {"stopping": True}
+
+    def _named(self, request: Mapping[str, Any]) -> str:
+        """The point a request is about, where nothing is to be written. Raises ConfigError."""
+        point = str(request["point"])
+        if point not in self._controller.image:
+            raise ConfigError(f"no point '{point}'; 'energyctl point get' lists them all")
+        return point
 
     def _known(self, request: Mapping[str, Any]) -> str:
         point = str(request["point"])

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
@@ -20,6 +20,7 @@ from energyctl.config.site import Site
 from energyctl.control.alarms import Alarms
 from energyctl.core.clock import Clock, Turn
 from energyctl.core.errors import EnergyctlError, PlanError
+from energyctl.core.timeline import Horizon
 from energyctl.planning.history import History
 from energyctl.planning.requests import request
 from energyctl.planning.worker import PlannerProcess
@@ -30,7 +31,7 @@ from .storing import StoreThread
 log = logging.getLogger(__name__)
 
 RETENTION = timedelta(days=396)
-"""How long raw samples are kept: thirteen months."""
+"""How long raw samples and the journal are kept: thirteen months."""
 TRIM_ROWS = 5000
 """Deleted at a time, so that the cycle's commits come in between."""
 EARLY = timedelta(seconds=5)
@@ -122,10 +123,22 @@ class Planning:
                 self._alarms.raise_("no-plan", "planner", str(error), self._clock.now())
                 return
             self.made += 1
-            guessed = sum(wanted.rates.guessed)
-            text = f"{guessed} of {wanted.horizon.steps} steps have a guessed price" if guessed else None
-            self._alarms.set("price-missing", "tariff", text, self._clock.now())
-            self._alarms.clear("no-plan", "planner", self._clock.now())
+            now = self._clock.now()
+            self._alarms.set("price-missing", "tariff", stand_ins("price", wanted.rates.guessed, wanted.horizon), now)
+            text = stand_ins("carbon intensity", wanted.rates.guessed_carbon, wanted.horizon)
+            self._alarms.set("carbon-missing", "tariff", text, now)
+            self._alarms.clear("no-plan", "planner", now)
+
+
+def stand_ins(what: str, guessed: Sequence[bool], horizon: Horizon) -> str | None:
+    """Which steps have to do with the value of a like day, in words; None when there are none."""
+    if not any(guessed):
+        return None
+    first = horizon.time(list(guessed).index(True))
+    return (
+        f"no {what} is known for {sum(guessed)} of {horizon.steps} steps, the first {first:%Y-%m-%d %H:%M} UTC; "
+        "a like day's stands in: is the tariff's file up to date?"
+    )
 
 
 def plan_trigger(every_s: float) -> Trigger:

@@ -14,8 +14,8 @@ import logging
 import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack, suppress
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -29,7 +29,8 @@ from energyctl.control.handback import HandedBack
 from energyctl.control.leases import lease_s
 from energyctl.core.clock import Clock, LiveClock, LockstepClock
 from energyctl.core.driver import Driver
-from energyctl.core.errors import EnergyctlError
+from energyctl.core.errors import EnergyctlError, StoreError
+from energyctl.core.records import Owned
 from energyctl.core.timeline import floor_time
 from energyctl.field.acquire import Acquisition
 from energyctl.planning.history import DAYS, STEP_S, History
@@ -41,15 +42,18 @@ from .cycle import Controller
 from .handlers import Handlers
 from .jobs import Planning, jobs, run_job
 from .lockstep import Lockstep, SiteClock
-from .notify import Notifier
+from .notify import Notifier, patience
 from .paths import state_dir
-from .returning import one_daemon, return_owned
+from .returning import GONE, claim, one_daemon, return_owned
 from .server import ControlServer
 from .storing import StoreThread
+from .supervise import STOP_SIGNALS
 
 log = logging.getLogger(__name__)
 
 FAILURES_ALLOWED = 3
+FORGIVEN_AFTER_S = 3600.0
+"""A loop that has run for so long starts with a clean record."""
 STOP_WITHIN_S = 20.0
 
 
@@ -69,12 +73,13 @@ async def run(options: Options) -> int:
     site = load_site(options.site, resolve_secrets=True)
     paths = state_dir(site.id, options.state)
     stop = asyncio.Event()
-    _on_signals(stop, options.stop_on_eof)
     async with AsyncExitStack() as stack:
+        stack.enter_context(_stopped_by_signals(stop, options.stop_on_eof))
         stack.enter_context(one_daemon(paths))
         store = Store.open(paths.store)
         if store.opened_note:
             log.error("%s", store.opened_note)
+        claim(paths, site, store)
         lockstep = Lockstep(stop.set) if options.lockstep else None
         if lockstep is not None and options.lockstep is not None:
             await lockstep.connect(options.lockstep)
@@ -86,6 +91,7 @@ async def run(options: Options) -> int:
         by_link = {site.link_of[device]: driver for device, driver in drivers.items()}
         await return_owned(site, store, clock, by_link)
         daemon = Daemon(site, clock, drivers, store, options, lockstep.step_s if lockstep else site.period_s, stop.set)
+        daemon.adopt(store.owned())
         return await daemon.run(stop, ControlServer(paths.socket, daemon.handlers.table()))
 
 
@@ -114,11 +120,11 @@ class Daemon:
         stop: Callable[[], None],
     ) -> None:
         self._site, self._clock, self._drivers = site, clock, drivers
-        self._stop = stop
+        self._stop, self._period_s = stop, period_s
         self._failed = False
         rules_only = options.strategy == "rules"
         lease = lease_s(site.safety.lease_s, period_s)
-        alarms = Alarms()
+        self._alarms = alarms = Alarms()
         self._acquisition = Acquisition(clock, period_s)
         self._store = StoreThread(store, clock, alarms)
         self._history = History(needed_points(site))
@@ -163,6 +169,13 @@ class Daemon:
             period_s,
         )
 
+    def adopt(self, owned: Sequence[Owned]) -> None:
+        """What could not be handed back at the start (its device is absent) is, as soon as its device answers."""
+        self._dispatcher.adopt([item for item in owned if item.point in self._site.points])
+        for item in owned:
+            if item.point not in self._site.points:
+                self._alarms.raise_("not-released", item.point, GONE, self._clock.now())
+
     async def run(self, stop: asyncio.Event, server: ControlServer) -> int:
         """Run until `stop` is set, then hand everything back. Returns the exit code."""
         await self._load_history()
@@ -170,7 +183,7 @@ class Daemon:
             await self._process.start()
         await server.start()
         tasks = self._start()
-        self._notifier.send("READY=1", f"STATUS=controlling {self._site.id}")
+        self._notifier.send("READY=1", *patience(self._period_s), f"STATUS=controlling {self._site.id}")
         log.info("%s: running, mode %s", self._site.id, self._site.mode)
         try:
             await stop.wait()
@@ -205,21 +218,24 @@ class Daemon:
         return tasks
 
     async def _supervise(self, name: str, loop: Callable[[], Awaitable[None]]) -> None:
-        """Start a loop again when it fails, a few times; then stop the daemon."""
-        for attempt in range(1, FAILURES_ALLOWED + 1):
+        """Start a loop again when it fails; when that happens a few times in a row, stop the daemon."""
+        failures = 0
+        while failures < FAILURES_ALLOWED:
+            begun = self._clock.monotonic()
             try:
                 await loop()
                 return
             except Exception:
-                log.exception("%s failed (%d of %d)", name, attempt, FAILURES_ALLOWED)
+                failures = 1 if self._clock.monotonic() - begun > FORGIVEN_AFTER_S else failures + 1
+                log.exception("%s failed (%d of %d)", name, failures, FAILURES_ALLOWED)
         self._failed = True
         self._stop()
 
     async def _drive(self, clock: LockstepClock) -> None:
         try:
             await clock.drive()
-        except EnergyctlError as error:
-            log.error("%s", error)
+        except Exception as error:
+            log.error("%s", error, exc_info=not isinstance(error, EnergyctlError))
             self._failed = True
             self._stop()
 
@@ -242,16 +258,44 @@ class Daemon:
         for result in results:
             log.log(logging.INFO if result.ok else logging.ERROR, "hand back %s: %s", result.group.point, result.detail)
         await self.controller.flush()
+        await self._check_recorded(results)
         return results
 
+    async def _check_recorded(self, results: Sequence[HandedBack]) -> None:
+        """A hand-back that is not on disk (it is full) would be done again at the next start; say so."""
+        with suppress(StoreError):
+            left = {item.point for item in await self._store.call(lambda store: store.owned())}
+            done = [result.group.point for result in results if result.ok and left.intersection(result.group.points)]
+            if not done:
+                return
+        log.error("handed back, but that could not be written down, so the next start does it again")
+        self._failed = True
 
-def _on_signals(stop: asyncio.Event, stop_on_eof: bool) -> None:
+
+@contextmanager
+def _stopped_by_signals(stop: asyncio.Event, stop_on_eof: bool) -> Iterator[None]:
+    """SIGINT, SIGTERM and the end of standard input set `stop`; what came while the parent had them blocked counts.
+
+    When all is taken apart they are ignored: one more Ctrl-C must not turn a stop into a crash.
+    """
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in STOP_SIGNALS:
         loop.add_signal_handler(number, stop.set)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
     if stop_on_eof:
         with suppress(PermissionError):  # a file or /dev/null cannot be waited for, and never closes
-            loop.add_reader(sys.stdin.fileno(), stop.set)
+            loop.add_reader(sys.stdin.fileno(), _ended, loop, stop)
+    try:
+        yield
+    finally:
+        for number in STOP_SIGNALS:
+            loop.remove_signal_handler(number)
+            signal.signal(number, signal.SIG_IGN)
+
+
+def _ended(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
+    loop.remove_reader(sys.stdin.fileno())  # a closed pipe stays readable, which would keep the loop spinning
+    stop.set()
 
 
 def parse(arguments: Sequence[str]) -> Options:

@@ -24,6 +24,11 @@ class StatePaths:
         return self.root / "control.sock"
 
     @property
+    def owner(self) -> Path:
+        """The id of the site that these files are of."""
+        return self.root / "site.id"
+
+    @property
     def lock(self) -> Path:
         """Held by the one daemon that may run."""
         return self.root / "daemon.lock"

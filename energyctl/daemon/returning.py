@@ -9,8 +9,9 @@ from __future__ import annotations
 import fcntl
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 from energyctl.config import load_site
 from energyctl.config.plugins import load_driver
@@ -18,7 +19,7 @@ from energyctl.config.site import Site
 from energyctl.control.handback import Group, HandedBack, groups, hand_back
 from energyctl.core.clock import Clock, LiveClock
 from energyctl.core.driver import Driver
-from energyctl.core.errors import EnergyctlError
+from energyctl.core.errors import ConfigError, EnergyctlError, StoreError
 from energyctl.core.records import JournalEntry, JournalKind, Owned
 from energyctl.store import Batch, Store
 
@@ -26,17 +27,46 @@ from .paths import StatePaths, state_dir
 
 log = logging.getLogger(__name__)
 
+GONE = "the site file no longer has this point; run 'energyctl handback' with one that has, or release it by hand"
+
 
 @contextmanager
 def one_daemon(paths: StatePaths) -> Iterator[None]:
-    """Hold the site's lock. Raises EnergyctlError when another daemon has it."""
-    paths.root.mkdir(parents=True, exist_ok=True)
-    with paths.lock.open("w") as lock:
+    """Hold the site's lock. Raises EnergyctlError when another daemon has it, StoreError when it cannot be made."""
+    with _lock_file(paths) as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise EnergyctlError(f"another energyctl daemon is running for this site (lock {paths.lock})") from None
         yield
+
+
+def _lock_file(paths: StatePaths) -> IO[str]:
+    try:
+        paths.root.mkdir(parents=True, exist_ok=True)
+        return paths.lock.open("w")
+    except OSError as error:
+        raise StoreError(
+            f"{paths.root}: no state can be kept there: {error.strerror}; name a folder with --state"
+        ) from error
+
+
+def claim(paths: StatePaths, site: Site, store: Store) -> None:
+    """Make a state folder this site's. Raises ConfigError while another site's points in it are still to be handed back.
+
+    With this site's drivers they would be written to the wrong devices, or to none.
+    """
+    with suppress(OSError):
+        other = paths.owner.read_text(encoding="utf-8", errors="replace").strip()
+        if other and other != site.id:
+            if store.owned():
+                raise ConfigError(
+                    f"{paths.root}: belongs to site '{other}', whose devices are still to be handed back: "
+                    "run 'energyctl handback' with its site file first, or name another folder with --state"
+                )
+            log.warning("%s was site '%s' until now; its history is taken for this site's", paths.root, other)
+    with suppress(OSError):
+        paths.owner.write_text(site.id, encoding="utf-8")
 
 
 async def handback(site_path: Path, state: Path | None = None) -> list[HandedBack]:
@@ -46,8 +76,8 @@ async def handback(site_path: Path, state: Path | None = None) -> list[HandedBac
     if not paths.store.exists():
         return []
     with one_daemon(paths), Store.open(paths.store) as store:
-        clock = LiveClock()
-        return await return_owned(site, store, clock, {})
+        claim(paths, site, store)
+        return await return_owned(site, store, LiveClock(), {})
 
 
 async def return_owned(site: Site, store: Store, clock: Clock, opened: dict[str, Driver]) -> list[HandedBack]:
@@ -63,12 +93,20 @@ async def return_owned(site: Site, store: Store, clock: Clock, opened: dict[str,
         if driver is not None:
             results += await _return_on(driver, site, mine, store, clock)
         else:
-            async with load_driver(link.protocol).open(link, devices, clock) as own:
-                results += await _return_on(own, site, mine, store, clock)
+            try:
+                async with load_driver(link.protocol).open(link, devices, clock) as own:
+                    results += await _return_on(own, site, mine, store, clock)
+            except EnergyctlError as error:
+                log.error("hand back over %s: %s", link.id, error)
+                names = {device.id: device for device in devices}
+                found = [group for device in names.values() for group in groups(device, [item.point for item in mine])]
+                done = {result.group for result in results}
+                results += [HandedBack(group, False, str(error)) for group in found if group not in done]
     for item in owned:
         if item.point not in site.points:
             name = Group(*item.point.partition(".")[::2], (item.point.partition(".")[2],))
-            results.append(HandedBack(name, False, "the site file no longer has this point; release it by hand"))
+            log.error("hand back %s: %s", item.point, GONE)
+            results.append(HandedBack(name, False, GONE))
     return results
 
 

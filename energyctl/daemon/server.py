@@ -18,11 +18,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from energyctl.core.errors import EnergyctlError
+from energyctl.core.errors import EnergyctlError, StoreError
 
 log = logging.getLogger(__name__)
 
 MAX_LINE = 64 * 1024
+LEAST_WATCH_S = 0.05
 Handler = Callable[[Mapping[str, Any]], Awaitable[Any]]
 
 
@@ -36,11 +37,14 @@ class ControlServer:
         self._clients: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
-        """Bind the socket, for this user alone; a stale file of a dead daemon is replaced."""
+        """Bind the socket, for this user alone; a stale file of a dead daemon is replaced. Raises StoreError."""
         self._path.unlink(missing_ok=True)
         previous = os.umask(0o177)
         try:
             self._server = await asyncio.start_unix_server(self._client, str(self._path), limit=MAX_LINE)
+        except OSError as error:
+            why = error.strerror or str(error)
+            raise StoreError(f"{self._path}: cannot listen there: {why}; a shorter --state folder may help") from error
         finally:
             os.umask(previous)
 
@@ -80,11 +84,11 @@ class ControlServer:
             if request.get("watch_s"):
                 while True:
                     await _send(writer, {"ok": True, "result": await handler(request)})
-                    await asyncio.sleep(float(request["watch_s"]))
+                    await asyncio.sleep(max(LEAST_WATCH_S, float(request["watch_s"])))
             await _send(writer, {"ok": True, "result": await handler(request)})
         except EnergyctlError as error:
             await _send(writer, {"ok": False, "error": str(error), "exit_code": error.exit_code})
-        except (KeyError, ValueError, TypeError) as error:
+        except (KeyError, ValueError, TypeError, OverflowError) as error:
             text = f"bad request: {type(error).__name__}: {error}"
             await _send(writer, {"ok": False, "error": text, "exit_code": 2})
 

@@ -35,7 +35,8 @@ class StoreThread:
         if not (batch.samples or batch.journal or batch.plan):
             return
         try:
-            self.sequence = await self.call(lambda store: store.commit(batch))
+            # shielded: who is stopped while waiting has handed over its journal, which must not be lost with it
+            self.sequence = await asyncio.shield(self.call(lambda store: store.commit(batch)))
         except StoreError as error:
             self.lost_samples += len(batch.samples)
             self._alarms.raise_("store-failing", "store", str(error), self._clock.now())
@@ -45,6 +46,15 @@ class StoreThread:
     async def call(self, work: Callable[[Store], T]) -> T:
         """Run `work` with the store on its thread."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, work, self._store)
+
+    async def look(self, question: Callable[[Store], T]) -> T:
+        """Ask on a connection and a thread of its own: however long a look back takes, no commit waits for it."""
+
+        def ask() -> T:
+            with Store.open(self._store.path, read_only=True) as reader:
+                return question(reader)
+
+        return await asyncio.get_running_loop().run_in_executor(None, ask)
 
     async def close(self) -> None:
         """Close the store after everything before it is done."""

@@ -2,10 +2,11 @@
 
 The rules: a point is read when it is due (fast points every control period, slow ones every 15 periods and at least a
 minute apart), all points of a device that are due in one go. A device that does not answer gives bad samples at once,
-with the reason, and is asked for all of them again after a wait that doubles up to `BACK_OFF_CAP_S`; after three failures
-in a row it is quarantined, which blocks writes to it until it answers. A driver that fails in a way it should not counts as
-a device that does not answer: whatever one device sends, the others are not disturbed. Before a device may be written to it must say it is who its
-profile says it is; that is asked again whenever it comes back. `latest` always holds a sample for every point.
+with the reason, is not written to, and is asked for all of them again after a wait that doubles up to `BACK_OFF_CAP_S`;
+after three failures in a row it is quarantined: it counts as lost. A driver that fails in a way it should not counts as a
+device that does not answer: whatever one device sends, the others are not disturbed. Before a device may be written to it
+must say it is who its profile says it is; that is asked again whenever it comes back. `latest` always holds a sample for
+every point.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ class DeviceState:
 
     @property
     def quarantined(self) -> bool:
-        """Whether it has failed too often in a row to be written to."""
+        """Whether it has failed too often in a row to be taken for a passing trouble."""
         return self.failures >= QUARANTINE_AFTER
 
 
@@ -135,7 +136,8 @@ class Acquisition:
         wait = random.Random(device.id)
         with self._clock.busy():
             if jitter:
-                start = self._clock.monotonic() + wait.uniform(0, min(1.0, self._period_s))
+                # as if read a little while ago: read now, and from then on not in step with the other devices
+                start = self._clock.monotonic() - wait.uniform(0, min(1.0, self._period_s))
                 schedule.due = dict.fromkeys(schedule.periods, start)
             if subscribe and isinstance(driver, Subscribes):
                 await self._subscribe(device, driver, schedule)
@@ -168,7 +170,7 @@ class Acquisition:
         except LinkError as error:
             self._failed(device, state, str(error))
             return False
-        except Exception as error:  # noqa: BLE001 - a driver is a plug-in: whatever it raises costs this device only
+        except Exception as error:  # a driver is a plug-in: whatever it raises costs this device only
             log.debug("the driver of %s failed", device.id, exc_info=True)
             self._failed(device, state, f"{device.id}: the driver failed: {type(error).__name__}: {error}")
             return False

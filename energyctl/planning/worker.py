@@ -20,11 +20,10 @@ from energyctl.core.planner import PlanRequest
 
 
 def serve(pipe: Connection, planner_name: str) -> None:
-    """Answer requests until the parent closes the pipe; runs in the child."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Answer requests until the parent closes the pipe or is gone; runs in the child, where SIGINT is blocked."""
     planner = load_planner(planner_name)
-    pipe.send("ready")
-    with suppress(EOFError, KeyboardInterrupt):
+    with suppress(EOFError, OSError):
+        pipe.send("ready")
         while True:
             request = pipe.recv()
             try:
@@ -51,7 +50,12 @@ class PlannerProcess:
         context = multiprocessing.get_context("spawn")
         self._pipe, other = context.Pipe()
         self._child = context.Process(target=serve, args=(other, self._name), name="energyctl-planner", daemon=True)
-        self._child.start()
+        # Ctrl-C in a terminal reaches the child too, and while it still imports it could not ignore it
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            self._child.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         other.close()
         await self._receive("did not start")
 
@@ -62,11 +66,26 @@ class PlannerProcess:
             self.kill()
             await self.start()
         assert self._pipe is not None
-        self._pipe.send(request)
+        await self._send(request)
         answer = await self._receive("did not answer")
         if isinstance(answer, Plan):
             return answer
         raise PlanError(str(answer))
+
+    async def _send(self, request: PlanRequest) -> None:
+        """Sent by a thread: weeks of history do not fit into a pipe, and a child that does not read must block nobody."""
+        assert self._pipe is not None
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                await asyncio.get_running_loop().run_in_executor(None, self._pipe.send, request)
+        except TimeoutError as error:
+            self.kill()
+            raise PlanError(
+                f"the planner did not take the request within {self._timeout_s:g} s and was stopped"
+            ) from error
+        except OSError as error:
+            self.kill()
+            raise PlanError("the planner process died") from error
 
     async def _receive(self, complaint: str) -> object:
         assert self._pipe is not None

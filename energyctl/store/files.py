@@ -19,6 +19,8 @@ from pathlib import Path
 
 from energyctl.core.errors import StoreError
 
+SCHEMA = Path(__file__).with_name("schema.sql")
+"""The tables of `models`, as SQL."""
 VERSION = 1
 APPLICATION_ID = 0x456E4374  # "EnCt"
 _CHECK_ALL_BELOW = 64_000_000
@@ -162,11 +164,9 @@ def primary_code(error: sqlite3.Error) -> int:
 
 def _create(connection: sqlite3.Connection) -> None:
     """Make an empty file ours."""
-    from .models import ddl
-
     connection.execute("BEGIN IMMEDIATE")
     try:
-        for statement in ddl():
+        for statement in SCHEMA.read_text("utf-8").split(";"):
             connection.execute(statement)
         connection.execute('INSERT INTO "commit" (id, seq, ts, slot) VALUES (1, 0, 0, -1)')
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")

@@ -138,7 +138,8 @@ class Store:
         return Stats(self.path, samples, journal, points, size, *self.acknowledged())
 
     def compact(self, before: datetime, *, most: int | None = None) -> int:
-        """Delete samples older than a time, about `most` of them; their quarter-hour sums stay. Returns how many went.
+        """Delete samples and journal entries older than a time, about `most` of each; quarter-hour sums and what is owned
+        stay. Returns how many went.
 
         In small transactions, so that another thread's commit never waits long; whoever has one thread for everything
         calls again with a small `most` until 0 comes back. A quarter of an hour that is not over is kept whole.
@@ -148,7 +149,9 @@ class Store:
             with self._mutex, self._transaction() as connection:
                 open_slot = connection.execute('SELECT slot FROM "commit"').fetchone()[0]
                 until = min(to_us(before), open_slot * writing.QUARTER_US)
-                gone = writing.delete_samples(connection, until, min(_DELETE_AT_ONCE, most or _DELETE_AT_ONCE))
+                at_once = min(_DELETE_AT_ONCE, most or _DELETE_AT_ONCE)
+                gone = writing.delete_samples(connection, until, at_once)
+                gone += writing.delete_journal(connection, to_us(before), at_once)
             if gone == 0:
                 break
             deleted += gone

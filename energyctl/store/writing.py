@@ -109,3 +109,10 @@ def delete_samples(connection: sqlite3.Connection, before_us: int, most: int) ->
     ).fetchone()
     until = before_us if edge is None else min(before_us, edge[0] + 1)
     return connection.execute("DELETE FROM sample WHERE ts < ?", (until,)).rowcount
+
+
+def delete_journal(connection: sqlite3.Connection, before_us: int, most: int) -> int:
+    """Delete the oldest journal entries before a time, at most `most`; what is owned stands in its own table."""
+    return connection.execute(
+        "DELETE FROM journal WHERE id < (SELECT min(id) + ? FROM journal) AND ts < ?", (most, before_us)
+    ).rowcount

@@ -169,6 +169,11 @@ def test_history_from_the_store_of_a_dead_daemon(cli, stored):
     ] == [12.5]
 
 
+def test_history_of_a_point_that_is_not_there(cli, stored):
+    result = cli("point", "history", "meter.pwoer", "--state", stored)
+    assert result.code == 2 and "no point 'meter.pwoer'" in result.err
+
+
 def test_a_stale_socket_is_a_dead_daemon(cli, stored, daemon):
     daemon._server.socket.close()  # as after kill -9: the file stays, nobody listens
     assert (stored / "control.sock").exists()

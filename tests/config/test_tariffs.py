@@ -193,12 +193,13 @@ def test_with_no_like_day_the_mean_stands_in(make: Make, tmp_path: Path) -> None
     assert before.import_price == pytest.approx((0.02,) * 24)
 
 
-def test_carbon_from_a_file_and_its_guess_counts(make: Make, tmp_path: Path) -> None:
+def test_carbon_from_a_file_and_its_guesses_are_told_apart_from_those_of_prices(make: Make, tmp_path: Path) -> None:
     start = datetime(2026, 1, 12, tzinfo=UTC)
     csv(tmp_path / "c.csv", start, 3600, [0.2, 0.3], "carbon_kg_per_kwh")
     rates = make(kind="flat", import_price="0.2 EUR/kWh", carbon="c.csv").rates(Horizon(start, 1800, 5))
     assert rates.carbon == pytest.approx((0.2, 0.2, 0.3, 0.3, 0.25))
-    assert rates.guessed == (False, False, False, False, True)
+    assert rates.guessed_carbon == (False, False, False, False, True)
+    assert not any(rates.guessed), "prices are known"
 
 
 def test_a_new_file_is_noticed_and_a_broken_one_is_not_believed(
@@ -230,7 +231,8 @@ BAD_FILES = {
     "off the grid": (rows("00:00Z,1", "00:15Z,1", "00:37Z,1"), 4, "2026-01-12T00:37Z is not on the file's 15 min grid"),
     "wrong interval": (rows("00:00Z,1", "00:20Z,1"), 2, "rows are 1200 s apart; they must be 15, 30 or 60 min apart"),
     "comma": (rows("00:00Z,1", '00:15Z,"1,5"'), 3, "'1,5': must be a number (a point, not a comma"),
-    "nan": (rows("00:00Z,1", "00:15Z,nan"), 3, "'nan': outside -0.5 to 4 EUR/kWh"),
+    "nan": (rows("00:00Z,1", "00:15Z,nan"), 3, "'nan': must be a number"),
+    "nan in the middle": (rows("00:00Z,1", "00:15Z,nan", "00:30Z,1"), 3, "'nan': must be a number"),
     "absurd": (rows("00:00Z,1", "00:15Z,9000"), 3, "'9000': outside -0.5 to 4 EUR/kWh; is the unit right?"),
     "no time": (rows("00:00Z,1", "25:15Z,1"), 3, "'2026-01-12T25:15Z': must be a time like"),
     "too few cells": (rows("00:00Z,1", "00:15Z"), 3, "has 1 cells, too few"),

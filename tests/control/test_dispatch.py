@@ -9,8 +9,8 @@ from energyctl.control.dispatch import HOLD_OFF_S, Dispatcher
 from energyctl.control.leases import Action, ActionKind, Effect
 from energyctl.core.clock import LiveClock
 from energyctl.core.errors import StoreError
-from energyctl.core.points import Rank, Setpoint
-from energyctl.core.records import JournalKind
+from energyctl.core.points import Rank, Sample, Setpoint
+from energyctl.core.records import JournalKind, Owned
 
 
 class Rig:
@@ -133,3 +133,48 @@ async def test_a_dead_device_costs_a_failed_outcome_not_the_loop(rig):
     outcomes = await rig.do(ActionKind.WRITE, "bat.set", 12.0)
     assert [(e.kind, e.detail) for e in outcomes] == [(JournalKind.FAILED, "bat: connection refused")]
     assert rig.dispatcher.held == {}
+
+
+async def test_what_could_not_be_restored_is_not_written(rig):
+    read = rig.driver.read
+
+    async def unreadable(points):
+        samples = await read(points)
+        return [Sample.bad(s.point, s.time, "sensor fault") if s.point == "bat.set" else s for s in samples]
+
+    rig.driver.read = unreadable
+    outcomes = await rig.do(ActionKind.WRITE, "bat.set", 12.0)
+    assert rig.events == [] and "could not be handed back" in outcomes[0].detail
+    assert rig.dispatcher.held == {}
+
+
+async def test_a_point_released_and_taken_again_at_once_is_ours_on_disk(rig):
+    """The cycle has not committed the release yet when the next write takes the point over."""
+    await rig.do(ActionKind.WRITE, "hp.set", 22.0)
+    wish = Setpoint("hp.set", 22.0, Rank.OPTIMIZER, "plan", "because", 1e9)
+    rig.dispatcher.submit([Action(ActionKind.RELEASE, wish)], 2)
+    await rig.dispatcher.settle()
+    rig.events.clear()
+    rig.dispatcher.submit([Action(ActionKind.WRITE, wish)], 3)
+    await rig.dispatcher.settle()
+    assert rig.events == [("released", "hp.set", 19.0), ("own", "hp.set", 19.0), ("hp.set", 22.0)]
+    assert [entry.kind for entry in rig.dispatcher.outcomes()] == [JournalKind.WRITTEN]
+
+
+async def test_what_an_earlier_run_left_is_handed_back_when_the_device_is_there(rig, devices):
+    now = rig.driver.clock.now()
+    rig.driver.values.update({"bat.set": 12.0, "bat.enable": 1.0})
+    rig.dispatcher.adopt([Owned("bat.timer", 0.0, now), Owned("bat.set", 7.0, now), Owned("bat.enable", 0.0, now)])
+    assert list(rig.dispatcher.held) == ["bat.set"] and "bat.set" in rig.dispatcher.on_hold()
+    # a wish for it meanwhile does not make our own leftover the state to restore
+    await rig.do(ActionKind.WRITE, "bat.set", 9.0)
+    assert [r.ok for r in await rig.dispatcher.release_all()] == [True]
+    assert (rig.driver.values["bat.set"], rig.driver.values["bat.enable"]) == (7.0, 0.0)
+
+
+async def test_what_a_lost_device_held_is_doubted(rig):
+    await rig.do(ActionKind.WRITE, "bat.set", 12.0)
+    rig.dispatcher.doubt({"hp"})
+    assert rig.dispatcher.held["bat.set"].effect is Effect.EFFECTIVE
+    rig.dispatcher.doubt({"bat"})
+    assert rig.dispatcher.held["bat.set"].effect is Effect.UNCONFIRMED

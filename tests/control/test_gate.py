@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from energyctl.control.gate import RULES, GateState, LastWrite, PointLimits, check
+from energyctl.control.gate import RULES, GateState, LastWrite, PointLimits, Refusal, check, in_force
 from energyctl.core.points import Access, Point, Rank, Setpoint
 
 POINTS = {
@@ -79,3 +79,26 @@ def test_a_refusal_names_rule_values_and_limits():
 def test_nothing_outside_the_limits_gets_through(value):
     admitted = check(wish("bat.set", value), STATE, NOW) is None
     assert admitted == (math.isfinite(value) and -30 - 1e-9 <= value <= 25 + 1e-9)
+
+
+@pytest.mark.parametrize(
+    ("rule", "held", "stays"),
+    [
+        (None, 5.0, 7.0),
+        ("interval", 5.0, 5.0),
+        ("rate", 5.0, 5.0),
+        ("device", 5.0, 5.0),
+        ("hold", 5.0, 5.0),
+        ("interval", None, None),
+        ("limits", 5.0, None),
+        ("finite", 5.0, None),
+        ("lease", 5.0, None),
+    ],
+)
+def test_a_change_that_comes_too_early_is_no_reason_to_hand_back(rule, held, stays):
+    def setpoint(value):
+        return Setpoint("bat.set", value, Rank.OPTIMIZER, "plan", "", 100.0)
+
+    refusal = None if rule is None else Refusal(setpoint(7.0), rule, "")
+    found = in_force(setpoint(7.0), refusal, None if held is None else setpoint(held))
+    assert (found and found.value) == stays

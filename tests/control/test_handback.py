@@ -35,3 +35,13 @@ async def test_a_slot_that_still_holds_us_is_not_called_released(driver, devices
     driver.relinquish = stubborn
     result = await hand_back(devices["hp"], driver, group_of(devices["hp"], "set"), {})
     assert not result.ok and result.detail == "slot 10 still holds 22"
+
+
+async def test_a_driver_that_breaks_does_not_keep_the_others_from_being_handed_back(driver, devices):
+    async def broken(command):
+        raise ZeroDivisionError("division by zero")
+
+    driver.write = broken
+    result = await hand_back(devices["bat"], driver, group_of(devices["bat"], "set"), {"bat.set": 7.0})
+    assert not result.ok
+    assert result.detail == "the driver failed: ZeroDivisionError: division by zero; its own timer will end our command"

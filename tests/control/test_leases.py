@@ -34,6 +34,7 @@ CASES = [
     ("not confirmed: again", {"bat.set": hold("bat.set", 5.0, effect=Effect.UNCONFIRMED)}, {"bat.set": 5.0}, 10, [("write", 5.0)]),
     ("held off", {"bat.set": hold("bat.set", 5.0, effect=Effect.HELD_OFF, hold_until=300)}, {"bat.set": 9.0}, 10, []),
     ("release failed: not at once again", {"bat.set": hold("bat.set", 5.0, effect=Effect.HELD_OFF, hold_until=20)}, {}, 10, []),
+    ("hold-off over, same value", {"ahu.on": hold("ahu.on", 1.0, effect=Effect.HELD_OFF, hold_until=300)}, {"ahu.on": 1.0}, 301, [("write", 1.0)]),
     ("hold-off over", {"bat.set": hold("bat.set", 5.0, effect=Effect.HELD_OFF, hold_until=300)}, {"bat.set": 9.0}, 301, [("write", 9.0)]),
 ]  # fmt: skip
 
@@ -43,6 +44,21 @@ def test_reconcile(what, held, wanted, now, actions):
     wishes = {point: want(point, value) for point, value in wanted.items()}
     done = reconcile(held, wishes, POINTS, WATCHDOG, LEASE, now)
     assert [(action.kind.value, action.setpoint.value) for action in done] == actions
+
+
+def test_a_device_that_may_not_be_written_to_is_left_alone_with_all_that_is_ours_on_it():
+    held = {"bat.set": hold("bat.set", 5.0), "ahu.on": hold("ahu.on", 1.0)}
+    assert [a.point for a in reconcile(held, {}, POINTS, WATCHDOG, LEASE, 10.0, blocked={"bat"})] == ["ahu.on"]
+    assert (
+        reconcile(held, {"bat.set": want("bat.set", 9.0)}, POINTS, WATCHDOG, LEASE, 99.0, blocked={"bat", "ahu"}) == []
+    )
+
+
+def test_a_persons_value_is_written_however_near_it_is():
+    wish = Setpoint("bat.set", 5.1, Rank.OPERATOR, "operator", "", 1e9)
+    assert reconcile({"bat.set": hold("bat.set", 5.0)}, {"bat.set": wish}, POINTS, WATCHDOG, LEASE, 10.0) == [
+        Action(ActionKind.WRITE, wish)
+    ]
 
 
 def test_actions_are_ordered_by_point():

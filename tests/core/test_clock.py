@@ -92,3 +92,25 @@ async def test_a_cancelled_sleeper_leaves_the_clock_able_to_move():
     await asyncio.wait_for(second, 1)
     assert clock.monotonic() == 120.0
     driver.cancel()
+
+
+async def test_time_does_not_stop_at_the_instant_of_a_cancelled_sleeper():
+    moved: list[float] = []
+
+    async def advance(to: datetime) -> None:
+        moved.append((to - START).total_seconds())
+
+    clock = LockstepClock(START, advance)
+
+    async def sleeper(due: float) -> None:
+        with clock.busy():
+            await clock.sleep_until(due)
+
+    first, second = asyncio.create_task(sleeper(60.0)), asyncio.create_task(sleeper(120.0))
+    await asyncio.sleep(0)
+    first.cancel()
+    await asyncio.sleep(0)
+    driver = asyncio.create_task(clock.drive())
+    await asyncio.wait_for(second, 1)
+    assert moved == [120.0]
+    driver.cancel()

@@ -25,6 +25,8 @@ BAD = [
     ("1e999 kW", "kW", "too large to be a quantity"),
     (True, "kW", "expected a quantity"),
     (None, "kW", "expected a quantity"),
+    ("0,075 EUR/kWh", "EUR/kWh", "a point, not a comma, before the decimals; write '0.075 EUR/kWh'"),
+    ("-2,5 kW", "kW", "write '-2.5 kW'"),
     ("nan kW", "kW", "expected a number and a unit"),
 ]
 

@@ -94,6 +94,23 @@ async def test_when_parent_and_daemon_are_killed_the_next_start_hands_back_first
     assert await bench.stop(again) == 0
 
 
+async def test_what_a_killed_daemon_left_on_an_absent_device_is_restored_in_the_end(bench):
+    process = await bench.start("--strategy", "rules")
+    await hold(bench)
+    await bench.stop(process, signal.SIGKILL)
+    storage = bench.devices["storage"]
+    storage.online = False
+    again = await bench.start("--strategy", "rules")
+    await bench.running()
+    storage.online, mark = True, len(storage.log)
+    await bench.until(lambda: len(storage.log) > mark, 30)
+    await asyncio.sleep(1.0)
+    # whatever guided it since then: what is restored is what was there before the first daemon, not what that one left
+    assert await bench.stop(again) == 0
+    assert (storage.values["setpoint_enable"], storage.values["power_setpoint"]) == (0.0, 0.0)
+    assert owned(bench) == set()
+
+
 async def test_the_daemon_stops_when_its_parent_is_killed(bench):
     code = "import sys; from energyctl.daemon.supervise import supervise; sys.exit(supervise(sys.argv[1:]))"
     parent = await bench.start("--strategy", "rules", code=code)

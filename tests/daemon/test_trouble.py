@@ -137,7 +137,8 @@ async def test_what_the_gate_refuses_never_reaches_the_device(bench, point, valu
     await bench.running()
     answer = await bench.ask("write", point=point, value=value, for_s=seconds)
     assert not answer["ok"] and words in answer["error"]
-    assert all(r.value != value for d in bench.devices.values() for r in d.log)
+    got = [r.value for d in bench.devices.values() for r in d.log]
+    assert value not in got and all(map(math.isfinite, got))  # NaN is equal to nothing, so it has to be looked for
 
 
 @pytest.mark.parametrize(
@@ -151,6 +152,14 @@ async def test_nonsense_on_the_socket_is_answered_and_harms_nobody(bench, line):
     assert b'"ok": false' in await reader.readline()
     writer.close()
     assert (await bench.status())["cycle"] > 0
+
+
+@pytest.mark.parametrize("do", ["history", "release"])
+async def test_a_point_that_is_not_there_is_the_askers_mistake(bench, do):
+    await bench.start("--strategy", "rules")
+    await bench.running()
+    answer = await bench.ask(do, point="storage.nothing")
+    assert (answer["ok"], answer["exit_code"]) == (False, 2) and "no point 'storage.nothing'" in answer["error"]
 
 
 async def test_monitor_mode_writes_nothing(bench):

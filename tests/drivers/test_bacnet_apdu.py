@@ -9,9 +9,9 @@ from bacpypes3 import primitivedata
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drivers import bacnet_apdu as apdu
-from drivers.bacnet_apdu import Failed, Ref
-from drivers.bacnet_tags import Kind, Tags, Value, encode
+from drivers.bacnet import apdu
+from drivers.bacnet.apdu import Failed, Ref
+from drivers.bacnet.tags import Kind, Tags, Value, encode
 
 ANALOG_INPUT_16 = "0c 00000010"
 

@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from drivers.modbus import ModbusDriver, factory
-from drivers.modbus_options import LinkOptions
-from drivers.modbus_tcp import Connection, fits
+from drivers.modbus import factory
+from drivers.modbus.driver import ModbusDriver
+from drivers.modbus.options import LinkOptions
+from drivers.modbus.tcp import Connection, fits
 from energyctl.core.clock import LiveClock
 from energyctl.core.driver import Device, Link, Partial, Refused, Written
 from energyctl.core.errors import ConfigError, DeviceRefused, GarbledError, LinkError, LinkTimeout

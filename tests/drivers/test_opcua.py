@@ -19,7 +19,7 @@ from asyncua.crypto.cert_gen import setup_self_signed_certificate
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from drivers import opcua
-from drivers.opcua_points import Target
+from drivers.opcua.points import Target
 from energyctl.core.clock import LiveClock
 from energyctl.core.driver import Device, Driver, Identifies, Link, Partial, Refused, Subscribes, Written
 from energyctl.core.errors import ConfigError, DeviceRefused, LinkError
@@ -432,7 +432,7 @@ async def test_a_subscription_survives_a_restart_of_the_server(rig: OpcuaRig) ->
 async def test_a_server_that_is_away_is_subscribed_when_it_comes(
     rig: OpcuaRig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("drivers.opcua_watch.KEEP_S", 0.05)
+    monkeypatch.setattr("drivers.opcua.watch.KEEP_S", 0.05)
     assert isinstance(rig.driver, Subscribes)
     heard: list[Sample] = []
     await rig.stop()

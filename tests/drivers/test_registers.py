@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drivers.registers import Block, Codec, Span, Unusable, plan, text
+from drivers.modbus.registers import Block, Codec, Span, Unusable, plan, text
 
 # registers, codec, value
 CASES: list[tuple[tuple[int, ...], Codec, float]] = [

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 import pytest
 from sunspec2.device import Model as PeerModel
 
-from drivers.registers import Span, Unusable
-from drivers.sunspec import Model, fields, scale_exponent, scan
+from drivers.modbus.registers import Span, Unusable
+from drivers.modbus.sunspec import Model, fields, scale_exponent, scan
 
 SUNS = {0: 0x5375, 1: 0x6E53}
 """The marker, relative to its base."""

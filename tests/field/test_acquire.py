@@ -99,7 +99,9 @@ async def test_a_dead_device_is_asked_ever_less_and_comes_back():
 
 async def test_a_device_that_was_away_is_asked_for_everything_when_it_is_back():
     bench = Bench()
-    await bench.until(8, {2: lambda: setattr(bench.meter, "dead", True), 4: lambda: setattr(bench.meter, "dead", False)})
+    await bench.until(
+        8, {2: lambda: setattr(bench.meter, "dead", True), 4: lambda: setattr(bench.meter, "dead", False)}
+    )
     # all its points went bad with it, so none may wait for the next slow poll
     assert bench.acquisition.image(1).value("meter.energy") == 1.0
 

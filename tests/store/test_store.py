@@ -140,6 +140,16 @@ def test_compact_goes_in_small_steps(store, sample, at):
     assert store.stats().samples == 6001
 
 
+def test_compact_forgets_the_journal_and_not_what_is_owned(store, entry, at):
+    store.commit(
+        Batch(journal=(entry(JournalKind.OWN, "d.p", 7.0), *(entry(INTENT, "d.p", 1.0, n) for n in range(50))))
+    )
+    assert store.compact(at(30), most=10) == 10
+    assert store.compact(at(30)) == 21
+    assert [item.time for item in store.journal()] == [at(n) for n in range(30, 50)]
+    assert [(item.point, item.found) for item in store.owned()] == [("d.p", 7.0)]
+
+
 def test_journal_in_order_and_filtered(store, entry, at):
     entries = tuple(entry(INTENT, f"d.p{n % 2}", float(n), seconds=n) for n in range(6))
     store.commit(Batch(journal=entries[:4]))

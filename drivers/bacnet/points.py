@@ -13,9 +13,9 @@ from datetime import datetime
 from energyctl.core.points import Access, Quality, Sample
 from energyctl.core.profile import PointSpec
 
-from . import bacnet_apdu as apdu
-from .bacnet_apdu import Failed, Ref
-from .bacnet_tags import Value, encode
+from . import apdu
+from .apdu import Failed, Ref
+from .tags import Value, encode
 
 FAULT, OVERRIDDEN, OUT_OF_SERVICE = 1, 2, 3
 """Bits of status-flags (clause 12.2); bit 0, in-alarm, says nothing about the value."""

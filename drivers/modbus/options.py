@@ -12,12 +12,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from drivers.options import Options, Seconds, checked
 from energyctl.core.driver import Device, Link
 from energyctl.core.points import Access
 from energyctl.core.profile import PointSpec, Profile
 
 from . import sunspec
-from .options import Options, Seconds, checked
 from .registers import WIDTHS, NumberType, Order
 
 AddressType = Literal[NumberType, "string"]

@@ -10,8 +10,9 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from . import bacnet_apdu as apdu
-from .options import Options, Seconds
+from drivers.options import Options, Seconds
+
+from . import apdu
 
 Host = Annotated[str, Field(min_length=1)]
 Port = Annotated[int, Field(ge=1, le=65535)]

@@ -15,11 +15,11 @@ from bacpypes3.pdu import Address
 from energyctl.core.driver import Device
 from energyctl.core.errors import DeviceRefused, GarbledError, LinkError, LinkTimeout
 
-from . import bacnet_apdu as apdu
-from .bacnet_apdu import Ref
-from .bacnet_options import DeviceOptions, LinkOptions, ProfileOptions
-from .bacnet_points import Found, Target
-from .bacnet_station import Refusal, Silence, Station
+from . import apdu
+from .apdu import Ref
+from .options import DeviceOptions, LinkOptions, ProfileOptions
+from .points import Found, Target
+from .station import Refusal, Silence, Station
 
 AT_ONCE = 8
 """Requests one device may have to deal with at the same time."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from drivers.options import checked
 from energyctl.core.clock import Clock
 from energyctl.core.driver import Device, Driver, Link
 from energyctl.core.errors import ConfigError
 from energyctl.core.points import Access
 
-from .opcua_options import Address, DeviceOptions, LinkOptions, ProfileOptions
-from .opcua_points import TYPES
-from .options import checked
+from .options import Address, DeviceOptions, LinkOptions, ProfileOptions
+from .points import TYPES
 
 
 class OpcuaFactory:
@@ -38,7 +38,7 @@ class OpcuaFactory:
         problems = self.check(link, devices)
         if problems:
             raise ConfigError(problems)
-        from .opcua_driver import OpcuaDriver
+        from .driver import OpcuaDriver
 
         return OpcuaDriver(link.id, LinkOptions.model_validate(dict(link.options)), devices, clock)
 

@@ -18,7 +18,7 @@ from bacpypes3.ipv4.link import NormalLinkLayer
 from bacpypes3.netservice import NetworkServiceAccessPoint, NetworkServiceElement
 from bacpypes3.pdu import PDU, Address, IPv4Address
 
-from . import bacnet_apdu as apdu
+from . import apdu
 
 MAX_ANSWER = 5
 """Code for the 1476 bytes that fit one Ethernet frame (clause 20.1.2.5); longer answers would need segments."""

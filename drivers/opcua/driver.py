@@ -16,10 +16,10 @@ from energyctl.core.driver import Device, Partial, Refused, WriteResult, Written
 from energyctl.core.errors import DeviceRefused, LinkError
 from energyctl.core.points import Command, Sample
 
-from .opcua_options import DeviceOptions, LinkOptions, ProfileOptions
-from .opcua_points import NodeName, Target, node_name
-from .opcua_session import Connection, Session, UnknownNamespace, connected, ua
-from .opcua_watch import Watches
+from .options import DeviceOptions, LinkOptions, ProfileOptions
+from .points import NodeName, Target, node_name
+from .session import Connection, Session, UnknownNamespace, connected, ua
+from .watch import Watches
 
 BUILD_INFO = (
     ua.ObjectIds.Server_ServerStatus_BuildInfo_ManufacturerName,

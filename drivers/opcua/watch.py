@@ -15,8 +15,8 @@ from energyctl.core.clock import Clock
 from energyctl.core.errors import LinkError
 from energyctl.core.points import Sample
 
-from .opcua_points import Target
-from .opcua_session import Connection, Session, UnknownNamespace, connected, ua
+from .points import Target
+from .session import Connection, Session, UnknownNamespace, connected, ua
 
 QUEUE = 100
 """Changes of one node that the server keeps for us between two publishings."""

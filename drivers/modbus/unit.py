@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from energyctl.core.driver import Device
 
 from . import sunspec
-from .modbus_options import (
+from .options import (
     BIT_TABLES,
     MOST_BITS,
     Address,
@@ -18,7 +18,7 @@ from .modbus_options import (
     Table,
     address_of,
 )
-from .modbus_points import Place, Slot
+from .points import Place, Slot
 from .registers import Block, Span, Unusable, plan
 
 

@@ -21,9 +21,9 @@ from energyctl.core.clock import Clock
 from energyctl.core.errors import DeviceRefused, LinkError
 from energyctl.core.points import Sample
 
-from . import bacnet_apdu as apdu
-from .bacnet_peer import Peer
-from .bacnet_points import Target
+from . import apdu
+from .peer import Peer
+from .points import Target
 
 PROCESS = 1
 """Our subscriber process id; with our address it names a subscription, so the same one renews it."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from drivers.options import checked
 from energyctl.core.clock import Clock
 from energyctl.core.driver import Device, Driver, Link
 from energyctl.core.errors import ConfigError
 
-from .bacnet_options import Address, DeviceOptions, LinkOptions, ProfileOptions
-from .options import checked
+from .options import Address, DeviceOptions, LinkOptions, ProfileOptions
 
 
 class BacnetFactory:
@@ -37,7 +37,7 @@ class BacnetFactory:
         problems = self.check(link, devices)
         if problems:
             raise ConfigError(problems)
-        from .bacnet_driver import BacnetDriver
+        from .driver import BacnetDriver
 
         return BacnetDriver(link.id, LinkOptions.model_validate(dict(link.options)), devices, clock)
 

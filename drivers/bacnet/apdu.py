@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .bacnet_tags import Kind, Tags, Value, unsigned
+from .tags import Kind, Tags, Value, unsigned
 
 OBJECT_TYPES: dict[str, tuple[int, Kind]] = {
     "analog-input": (0, "real"),

@@ -16,14 +16,14 @@ from energyctl.core.driver import Device, Partial, Refused, WriteResult, Written
 from energyctl.core.errors import DeviceRefused, LinkError
 from energyctl.core.points import Command, Sample
 
-from . import bacnet_apdu as apdu
-from .bacnet_apdu import Failed, Ref
-from .bacnet_cov import Watches
-from .bacnet_options import LinkOptions
-from .bacnet_peer import Peer
-from .bacnet_points import Target, first, number
-from .bacnet_station import Station, error_name
-from .bacnet_tags import encode
+from . import apdu
+from .apdu import Failed, Ref
+from .cov import Watches
+from .options import LinkOptions
+from .peer import Peer
+from .points import Target, first, number
+from .station import Station, error_name
+from .tags import encode
 
 UNKNOWN_PROPERTY = 32
 """Error code (clause 18)."""

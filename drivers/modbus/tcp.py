@@ -24,7 +24,7 @@ from pymodbus.pdu import ModbusPDU
 
 from energyctl.core.errors import GarbledError, LinkError, LinkTimeout
 
-from .modbus_options import BIT_TABLES, LinkOptions, Table
+from .options import BIT_TABLES, LinkOptions, Table
 
 MOST_WRITTEN = 123
 _ACCEPTED = 5

@@ -13,8 +13,9 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
-from .opcua_points import TYPES
-from .options import Options, Seconds
+from drivers.options import Options, Seconds
+
+from .points import TYPES
 
 
 def _url(text: str) -> str:

@@ -21,8 +21,8 @@ from cryptography.exceptions import InvalidSignature
 
 from energyctl.core.errors import GarbledError, LinkError, LinkTimeout
 
-from .opcua_options import LinkOptions
-from .opcua_points import NodeName
+from .options import LinkOptions
+from .points import NodeName
 
 ua: Any = importlib.import_module("asyncua.ua")
 """The library exports its names in a way that a strict type checker does not follow."""

@@ -13,7 +13,7 @@ from energyctl.core.points import Write
 from energyctl.core.profile import Profile
 
 from . import sunspec
-from .modbus_options import Address, PlainAddress, Table
+from .options import Address, PlainAddress, Table
 from .registers import Codec, Span, Unusable
 
 Place = tuple[Table, Span]

@@ -16,21 +16,19 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from energyctl.core.clock import Clock
-from energyctl.core.driver import Device, Driver, Link, Partial, Refused, WriteResult, Written
-from energyctl.core.errors import ConfigError, DeviceRefused, GarbledError, LinkError
+from energyctl.core.driver import Partial, Refused, WriteResult, Written
+from energyctl.core.errors import DeviceRefused, GarbledError, LinkError
 from energyctl.core.points import Access, Command, Sample
 
 from . import sunspec
-from .modbus_options import LinkOptions, PlainAddress, Table, check, with_defaults
-from .modbus_points import Place, Registers, Slot, Step, plain_slot, scaled, slot_of, static_scale, step_of, value_of
-from .modbus_unit import Unit
+from .options import PlainAddress, Table, with_defaults
+from .points import Place, Registers, Slot, Step, plain_slot, scaled, slot_of, static_scale, step_of, value_of
 from .registers import Block, Span, Unusable, text
-
-if TYPE_CHECKING:
-    from .modbus_tcp import Connection, Refusal
+from .tcp import Connection, Refusal
+from .unit import Unit
 
 
 class ModbusDriver:
@@ -250,23 +248,3 @@ class ModbusDriver:
         if isinstance(registers, Unusable):
             raise DeviceRefused(unit.device.id, "identity", registers.reason)
         return text(registers)
-
-
-class ModbusFactory:
-    """Checks options and addresses, and makes drivers."""
-
-    def check(self, link: Link, devices: Sequence[Device]) -> Sequence[str]:
-        """Problems with the link's options, the devices' options or their profiles' addresses, one line each."""
-        return check(link, devices)
-
-    def open(self, link: Link, devices: Sequence[Device], clock: Clock) -> Driver:
-        """A Driver for the link, not yet connected. Raises ConfigError where `check` finds problems."""
-        if problems := check(link, devices):
-            raise ConfigError(problems)
-        from .modbus_tcp import Connection
-
-        options = LinkOptions.model_validate(dict(link.options))
-        return ModbusDriver(Connection(options), {device.id: Unit.of(device) for device in devices}, clock)
-
-
-factory = ModbusFactory()

@@ -1,0 +1,5 @@
+"""Modbus TCP, SunSpec included: `factory` is all that others use; the protocol's library is imported when a link is opened."""
+
+from .entry import factory
+
+__all__ = ["factory"]
