@@ -98,10 +98,8 @@ async def return_owned(site: Site, store: Store, clock: Clock, opened: dict[str,
                     results += await _return_on(own, site, mine, store, clock)
             except EnergyctlError as error:
                 log.error("hand back over %s: %s", link.id, error)
-                names = {device.id: device for device in devices}
-                found = [group for device in names.values() for group in groups(device, [item.point for item in mine])]
-                done = {result.group for result in results}
-                results += [HandedBack(group, False, str(error)) for group in found if group not in done]
+                points = [item.point for item in mine]
+                results += [HandedBack(g, False, str(error)) for device in devices for g in groups(device, points)]
     for item in owned:
         if item.point not in site.points:
             name = Group(*item.point.partition(".")[::2], (item.point.partition(".")[2],))
@@ -124,5 +122,8 @@ async def _return_on(driver: Driver, site: Site, owned: list[Owned], store: Stor
                 JournalEntry(0, clock.now(), kind, point, found.get(point), reason="hand-back", detail=result.detail)
                 for point in points
             ]
-            store.commit(Batch(journal=tuple(entries)))
+            try:
+                store.commit(Batch(journal=tuple(entries)))
+            except StoreError as error:  # the next device must be handed back all the same; this one is once more later
+                log.error("%s", error)
     return results

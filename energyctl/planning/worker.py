@@ -11,6 +11,7 @@ import asyncio
 import multiprocessing
 import signal
 from contextlib import suppress
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 
 from energyctl.config.plugins import load_planner
@@ -50,7 +51,9 @@ class PlannerProcess:
         context = multiprocessing.get_context("spawn")
         self._pipe, other = context.Pipe()
         self._child = context.Process(target=serve, args=(other, self._name), name="energyctl-planner", daemon=True)
-        # Ctrl-C in a terminal reaches the child too, and while it still imports it could not ignore it
+        # Ctrl-C in a terminal reaches the child too, and while it still imports it could not ignore it. The tracker is
+        # started first, because starting it unblocks signals again.
+        resource_tracker.ensure_running()
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             self._child.start()

@@ -300,7 +300,7 @@ MISTAKES = {
     "lease": Mistake("lease: 60 s", "lease: 2 h", "lease: 2 h", "safety.lease", ("10 s to 15 min",)),
     "planner": Mistake("use: scipy", "use: scippy", "scippy", "planner.use", ("no such planner", "mean 'scipy'")),
     "planner step": Mistake("step: 15 min", "step: 7 min", "7 min", "planner.step", ("5 min, 15 min",)),
-    "planner every": Mistake("every: 15 min", "every: 90 min", "90 min", "planner.every", ("60 min, or every 2 h",)),
+    "planner every": Mistake("every: 15 min", "every: 45 min", "45 min", "planner.every", ("60 min, or every 2 h",)),
     "planner never": Mistake("every: 15 min", "every: 24 h", "24 h", "planner.every", ("plans are made every",)),
     "horizon": Mistake("horizon: 36 h", "horizon: 36 min", "36 min", "planner", ("whole number of steps",)),
     "tariff kind": Mistake("kind: day-ahead", "kind: dayahead", "dayahead", "tariff.kind", ("mean 'day-ahead'",)),
