@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from energyctl.core.comfort import Comfort
 from energyctl.core.driver import Device
+from energyctl.core.interlock import Interlock, parse
 from energyctl.core.points import Access, Point
 from energyctl.core.resources import Binding
 from energyctl.core.units import parse_quantity
 
 from .problems import Report, did_you_mean, nearest
-from .site import PointLimit
+from .site import InterlockSection, PointLimit
 from .yaml_source import YamlPath
 
 Limits = tuple[float | None, float | None]
@@ -118,7 +119,7 @@ def read_limits(points: Points, limits: Mapping[str, PointLimit]) -> dict[str, L
         if point is None:
             continue
         low, high = (_quantity(points.report, (*path, key), getattr(limit, key), point) for key in ("min", "max"))
-        if low is None and high is None and limit.min is None and limit.max is None:
+        if all(value is None for value in (limit.min, limit.max, limit.step, limit.every)):
             points.report.add(path, f"says nothing; write e.g. {{min: 0 {point.unit}}}")
         if low is not None and high is not None and low >= high:
             points.report.add((*path, "min"), f"must be below max ({limit.max})", limit.min)
@@ -127,6 +128,53 @@ def read_limits(points: Points, limits: Mapping[str, PointLimit]) -> dict[str, L
         _inside(points.report, (*path, "max"), limit.max, high, point)
         found[name] = (low, high)
     return found
+
+
+def read_steps(points: Points, limits: Mapping[str, PointLimit]) -> dict[str, float]:
+    """The `step` of safety.limits by point, in canonical units; temperatures step in kelvin."""
+    found: dict[str, float] = {}
+    for name, limit in limits.items():
+        point = points.by_id.get(name)
+        if point is None or limit.step is None:
+            continue
+        path, unit = ("safety", "limits", name, "step"), "K" if point.unit == "°C" else point.unit
+        try:
+            step = parse_quantity(limit.step, unit)
+        except ValueError as exc:
+            points.report.add(path, str(exc), limit.step)
+            continue
+        if step <= 0:
+            points.report.add(path, "must be more than 0", limit.step)
+        found[name] = step
+    return found
+
+
+def read_interlocks(points: Points, interlocks: Sequence[InterlockSection]) -> tuple[Interlock, ...]:
+    """The section safety.interlocks with points that are there and values in their units."""
+    found = []
+    for index, item in enumerate(interlocks):
+        path: YamlPath = ("safety", "interlocks", index)
+        guarded = points.find((*path, "point"), item.point, writes=True)
+        try:
+            watched_id, comparison, text = parse(item.when)
+        except ValueError as exc:
+            points.report.add((*path, "when"), str(exc), item.when)
+            continue
+        watched = points.find((*path, "when"), watched_id)
+        if guarded is None or watched is None:
+            continue
+        value = _named_value(text, watched)
+        if value is None:
+            value = _quantity(points.report, (*path, "when"), text, watched)
+        if value is not None:
+            found.append(Interlock(guarded.id, watched.id, comparison, value, item.when))
+    return tuple(found)
+
+
+def _named_value(text: str, point: Point) -> float | None:
+    """on, off, or one of the point's choices."""
+    names = {"off": 0, "on": 1} if point.kind == "bool" else point.choices
+    return float(names[text]) if text in names else None
 
 
 def _quantity(report: Report, path: YamlPath, text: Any, point: Point) -> float | None:

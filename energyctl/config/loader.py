@@ -96,6 +96,7 @@ class _Loading:
         comforts, resources = self._comforts(), self._resources()
         meter = points.find(("grid", "meter"), grid.meter, "kW") if grid else None
         limits = self._cross(points, comforts, resources, safety, meter.id if meter else None)
+        steps, interlocks = checks.read_steps(points, safety.limits), checks.read_interlocks(points, safety.interlocks)
         tariff = self._tariff(head.timezone if head else "UTC")
         if head is None or grid is None or goals is None or tariff is None:
             return None
@@ -114,7 +115,15 @@ class _Loading:
             limits=GridLimits(grid.import_limit, grid.export_limit),
             resources=tuple(one.built for one in resources.values() if one.built is not None),
             tariff=tariff,
-            safety=Safety(safety.bacnet_priority, safety.lease, tuple(safety.accept_no_watchdog), limits),
+            safety=Safety(
+                safety.bacnet_priority,
+                safety.lease,
+                tuple(safety.accept_no_watchdog),
+                limits,
+                steps,
+                {name: limit.every for name, limit in safety.limits.items() if limit.every is not None},
+                interlocks,
+            ),
             goals=Goals(goals.co2_price, goals.change_price),
             planner=planner,
             points=by_id,

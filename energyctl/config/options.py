@@ -50,7 +50,9 @@ def sweep(report: Report) -> None:
             report.add(
                 path, "a password must not stand in an address; use the options user and password: {secret: NAME}"
             )
-        elif isinstance(value, str) and (number := _NUMBER.fullmatch(value)) and not math.isfinite(float(number.group())):
+        elif (
+            isinstance(value, str) and (number := _NUMBER.fullmatch(value)) and not math.isfinite(float(number.group()))
+        ):
             report.add(path, "a number too large to be meant", value)
 
 

@@ -11,6 +11,7 @@ from zoneinfo import available_timezones
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, field_validator, model_validator
 
 from energyctl.core.driver import Device, Link
+from energyctl.core.interlock import Interlock
 from energyctl.core.planner import Goals, GridLimits
 from energyctl.core.points import Point
 from energyctl.core.resources import Resource, SiteView
@@ -94,10 +95,21 @@ class GridSection(Section):
 
 
 class PointLimit(Section):
-    """Limits of one point, each with the point's unit."""
+    """Limits of one point: `min`, `max` and `step` with the point's unit."""
 
     min: str | int | float | None = None
     max: str | int | float | None = None
+    step: Annotated[
+        str | int | float | None, Field(description="largest change at once; a larger one goes in steps")
+    ] = None
+    every: Annotated[Seconds | None, Field(description="least time between two different values")] = None
+
+
+class InterlockSection(Section):
+    """A condition under which a point may not be ours."""
+
+    point: PointId
+    when: Annotated[str, Field(examples=["storage.soc < 5 %"], description="a point, a comparison, a value")]
 
 
 class SafetySection(Section):
@@ -109,6 +121,9 @@ class SafetySection(Section):
         list[str], Field(description="devices that may be controlled although they have no watchdog of their own")
     ] = []
     limits: Annotated[dict[str, PointLimit], Field(description="by point, tighter than the device's own")] = {}
+    interlocks: Annotated[
+        list[InterlockSection], Field(description="while one holds, its point is refused to everybody and handed back")
+    ] = []
 
     @field_validator("bacnet_priority")
     @classmethod
@@ -185,12 +200,19 @@ class SecretSpec(Section):
 
 @dataclass(frozen=True, slots=True)
 class Safety:
-    """The site's safety rules; `point_limits` are (lowest, highest) in canonical units, None where there is no limit."""
+    """The site's safety rules, by point and in canonical units.
+
+    `point_limits` are (lowest, highest), None where there is no limit; `point_steps` the largest change at once;
+    `point_intervals` the least time between two different values [s].
+    """
 
     bacnet_priority: int = 10
     lease_s: float = 60.0
     accept_no_watchdog: tuple[str, ...] = ()
     point_limits: Mapping[str, tuple[float | None, float | None]] = field(default_factory=dict)
+    point_steps: Mapping[str, float] = field(default_factory=dict)
+    point_intervals: Mapping[str, float] = field(default_factory=dict)
+    interlocks: tuple[Interlock, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from energyctl.core.points import Access, Point, Setpoint
 
@@ -42,6 +42,10 @@ class GateState:
     last: Mapping[str, LastWrite] = field(default_factory=dict)
     blocked: Mapping[str, str] = field(default_factory=dict)
     held: Mapping[str, str] = field(default_factory=dict)
+    tripped: Mapping[str, str] = field(default_factory=dict)
+    """Points that an interlock keeps from us now, and the condition that holds."""
+    parts: Mapping[str, str] = field(default_factory=dict)
+    """Points that are only written as part of another point's command, and that point."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +83,15 @@ def _known(setpoint: Setpoint, state: GateState, now_s: float) -> str | None:
 def _writable(setpoint: Setpoint, state: GateState, now_s: float) -> str | None:
     point = state.points[setpoint.point]
     return None if point.access is Access.READ_WRITE else f"{point.id} is read-only"
+
+
+def _part(setpoint: Setpoint, state: GateState, now_s: float) -> str | None:
+    whole = state.parts.get(setpoint.point)
+    return None if whole is None else f"{setpoint.point} is part of the command for {whole}; write that instead"
+
+
+def _interlock(setpoint: Setpoint, state: GateState, now_s: float) -> str | None:
+    return state.tripped.get(setpoint.point)
 
 
 def _finite(setpoint: Setpoint, state: GateState, now_s: float) -> str | None:
@@ -142,10 +155,12 @@ RULES: dict[str, Rule] = {
     "mode": _mode,
     "known-point": _known,
     "writable": _writable,
+    "part": _part,
     "finite": _finite,
     "type": _type,
     "limits": _limits,
     "lease": _lease,
+    "interlock": _interlock,
     "device": _device,
     "hold": _hold,
     "interval": _interval,
@@ -157,10 +172,15 @@ NOT_NOW = frozenset({"device", "hold", "interval", "rate"})
 """Rules that refuse a change for the time being."""
 
 
-def in_force(wish: Setpoint, refusal: Refusal | None, held: Setpoint | None) -> Setpoint | None:
-    """What is to be in force: the wish if it is admitted; what is held of its point if it is only too early for a change,
-    since handing back would be a change too; nothing otherwise.
+def in_force(
+    wish: Setpoint, refusal: Refusal | None, held: Setpoint | None, max_step: float | None = None
+) -> Setpoint | None:
+    """What is to be in force: the wish if it is admitted; a step of `max_step` towards it if it is too large a change;
+    what is held of its point if it is only too early for one, since handing back would be a change too; nothing otherwise.
     """
     if refusal is None:
         return wish
+    if refusal.rule == "rate" and held is not None and max_step is not None:
+        towards = held.value + math.copysign(max_step, wish.value - held.value)
+        return replace(wish, value=towards, reason=f"{wish.reason} (a step towards {wish.value:g})")
     return held if refusal.rule in NOT_NOW else None

@@ -130,6 +130,11 @@ class Profile(_Model):
 
     @model_validator(mode="after")
     def _references(self) -> Self:
+        steps = [(step.set, name) for name, spec in self.points.items() for step in spec.command]
+        for shared in {part for part, _ in steps}:
+            owners = sorted({name for part, name in steps if part == shared} | ({shared} & {name for _, name in steps}))
+            if len(owners) > 1:
+                raise ValueError(f"points.{shared}: is a step of more than one command: {', '.join(owners)}")
         for name, spec in self.points.items():
             for step in spec.command:
                 target = self.points.get(step.set)

@@ -69,6 +69,7 @@ class Controller:
             for name, watched in self._watchdogs.items()
             if not watched and name not in site.safety.accept_no_watchdog
         }
+        self._parts = command_parts(site)
         self._new_plan: Plan | None = None
         self._entries: list[JournalEntry] = []
         self._refused: dict[str, str] = {}
@@ -185,7 +186,9 @@ class Controller:
     def _in_force(self, wish: Setpoint, state: GateState, now_s: float) -> Setpoint | None:
         refusal, holding = check(wish, state, now_s), self._dispatcher.held.get(wish.point)
         self._told(refusal, wish.point)
-        return in_force(wish, refusal, holding.setpoint if holding is not None else None)
+        limits = self._limits.get(wish.point)
+        held = holding.setpoint if holding is not None else None
+        return in_force(wish, refusal, held, None if limits is None else limits.max_step)
 
     def _measured(self) -> list[str]:
         powers = [resource.power for resource in self._site.resources if resource.power not in (None, BASE_LOAD)]
@@ -218,7 +221,19 @@ class Controller:
             last=self._dispatcher.last_writes(),
             blocked={**self._unaccepted, **self._acquisition.blocked()},
             held=self._dispatcher.on_hold(),
+            tripped=self._tripped(),
+            parts=self._parts,
         )
+
+    def _tripped(self) -> dict[str, str]:
+        """The points that an interlock keeps from us in this image."""
+        found = {}
+        for interlock in self._site.safety.interlocks:
+            reason = interlock.tripped(self.image)
+            self._alarms.set("interlock", f"{interlock.point} ({interlock.text})", reason, self.image.time)
+            if reason is not None:
+                found[interlock.point] = reason
+        return found
 
     def _told(self, refusal: Refusal | None, point: str) -> None:
         """Journal a refusal once while it stays the same; count it every time."""
@@ -265,6 +280,17 @@ class Controller:
 _INTENTS = {"write": JournalKind.INTENT, "refresh": JournalKind.INTENT, "release": JournalKind.RELEASE}
 
 
+def command_parts(site: Site) -> dict[str, str]:
+    """Points that are only ever written as a step of another point's command, and that point."""
+    return {
+        f"{device.id}.{step.set}": f"{device.id}.{name}"
+        for device in site.devices.values()
+        for name, spec in device.profile.points.items()
+        for step in spec.command
+        if step.set != name
+    }
+
+
 def point_limits(site: Site) -> dict[str, PointLimits]:
     """The write limits of a site's points beyond the device's own: the tightest of the site file's and the resources'."""
     bindings = [binding for resource in site.resources for binding in resource.bindings() if binding.writes]
@@ -276,5 +302,6 @@ def point_limits(site: Site) -> dict[str, PointLimits]:
             spans = [site.safety.point_limits.get(point, (None, None)), *own]
             low = max((least for least, _ in spans if least is not None), default=None)
             high = min((most for _, most in spans if most is not None), default=None)
-            limits[point] = PointLimits(low, high, spec.min_change_interval_s)
+            every = max(spec.min_change_interval_s, site.safety.point_intervals.get(point, 0.0))
+            limits[point] = PointLimits(low, high, every, site.safety.point_steps.get(point))
     return limits

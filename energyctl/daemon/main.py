@@ -179,6 +179,7 @@ class Daemon:
     async def run(self, stop: asyncio.Event, server: ControlServer) -> int:
         """Run until `stop` is set, then hand everything back. Returns the exit code."""
         await self._load_history()
+        await self._load_plan()
         if self._process is not None and self._clock.virtual:
             await self._process.start()
         await server.start()
@@ -238,6 +239,13 @@ class Daemon:
             log.error("%s", error, exc_info=not isinstance(error, EnergyctlError))
             self._failed = True
             self._stop()
+
+    async def _load_plan(self) -> None:
+        """A plan made before a restart guides on until there is a new one, if the ladder finds it young enough."""
+        with suppress(StoreError):
+            plan = await self._store.call(lambda store: store.last_plan())
+            if plan is not None and plan.issued_at <= self._clock.now():
+                self.controller.new_plan(plan)
 
     async def _load_history(self) -> None:
         start = floor_time(self._clock.now() - timedelta(days=DAYS), STEP_S)

@@ -47,6 +47,8 @@ REFUSED = [
     ("lease", wish("bat.set", 1.0, expires_at=NOW), STATE),
     ("device", wish("bat.set", 1.0), GateState("control", POINTS, LIMITS, blocked={"bat": "bat does not answer"})),
     ("hold", wish("bat.set", 1.0), GateState("control", POINTS, LIMITS, held={"bat.set": "did not take our value"})),
+    ("part", wish("bat.set", 1.0), GateState("control", POINTS, LIMITS, parts={"bat.set": "bat.whole"})),
+    ("interlock", wish("bat.set", 1.0), GateState("control", POINTS, LIMITS, tripped={"bat.set": "bat.soc < 5 %"})),
     ("interval", wish("ahu.flush", 0.0), STATE),  # 100 s after its last change, 600 are needed
     ("rate", wish("hp.set", 23.5), STATE),  # 3.5 K from the 20.0 written last
 ]
@@ -102,3 +104,11 @@ def test_a_change_that_comes_too_early_is_no_reason_to_hand_back(rule, held, sta
     refusal = None if rule is None else Refusal(setpoint(7.0), rule, "")
     found = in_force(setpoint(7.0), refusal, None if held is None else setpoint(held))
     assert (found and found.value) == stays
+
+
+def test_a_change_that_is_too_large_goes_in_steps():
+    held, wanted = wish("hp.set", 20.0), wish("hp.set", 26.5)
+    stepped = in_force(wanted, check(wanted, STATE, NOW), held, max_step=3.0)
+    assert stepped is not None and (stepped.value, stepped.reason) == (23.0, "because (a step towards 26.5)")
+    down = wish("hp.set", 15.5)
+    assert in_force(down, check(down, STATE, NOW), held, max_step=3.0).value == 17.0

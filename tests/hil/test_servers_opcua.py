@@ -205,6 +205,22 @@ async def test_every_notification_of_a_step_is_out_when_push_returns(devices, bu
             assert told.total == sum(pushed.values())
 
 
+async def test_first_values_and_writes_are_told_at_once(devices):
+    """No step is pushed and no interval is over: what is told belongs to the instant it became so."""
+    told = Told()
+    async with serving(devices) as link:
+        subscription = await link.client.create_subscription(3_600_000, told)
+        await asyncio.sleep(0.1)  # the empty first publishing is over
+        for written in (None, 16.0):
+            if written is None:
+                await subscription.subscribe_data_change(link.node("Charger.CurrentLimit"))
+            else:
+                await put(link.node("Charger.CurrentLimit"), written, DOUBLE)
+            async with asyncio.timeout(5):
+                while told.last != {"Charger.CurrentLimit": written or 32.0}:
+                    await asyncio.sleep(0)
+
+
 async def test_a_write_of_a_client_is_told_to_subscribers_too(devices):
     told = Told()
     async with serving(devices) as link:
