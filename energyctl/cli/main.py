@@ -34,6 +34,7 @@ Exit codes:
   0 done  1 error  2 the site file or the command line is wrong
   3 a device cannot be reached  4 a device refused  5 the write gate refused
   6 no plan  7 the store cannot be read or written  8 no daemon is running
+  9 another daemon is running already
   70 the daemon crashed and was handed back  130 stopped with Ctrl-C
 
 \b

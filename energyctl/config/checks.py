@@ -126,7 +126,8 @@ def read_limits(points: Points, limits: Mapping[str, PointLimit]) -> dict[str, L
             continue
         _inside(points.report, (*path, "min"), limit.min, low, point)
         _inside(points.report, (*path, "max"), limit.max, high, point)
-        found[name] = (low, high)
+        if low is not None or high is not None:
+            found[name] = (low, high)
     return found
 
 

@@ -71,6 +71,12 @@ class StoreError(EnergyctlError):
     exit_code = 7
 
 
+class AlreadyRunning(EnergyctlError):
+    """Another daemon controls this site; nothing was touched."""
+
+    exit_code = 9
+
+
 class DaemonDown(EnergyctlError):
     """A command needs a running daemon and there is none."""
 

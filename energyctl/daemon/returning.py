@@ -19,7 +19,7 @@ from energyctl.config.site import Site
 from energyctl.control.handback import Group, HandedBack, groups, hand_back
 from energyctl.core.clock import Clock, LiveClock
 from energyctl.core.driver import Driver
-from energyctl.core.errors import ConfigError, EnergyctlError, StoreError
+from energyctl.core.errors import AlreadyRunning, ConfigError, EnergyctlError, StoreError
 from energyctl.core.records import JournalEntry, JournalKind, Owned
 from energyctl.store import Batch, Store
 
@@ -37,7 +37,7 @@ def one_daemon(paths: StatePaths) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise EnergyctlError(f"another energyctl daemon is running for this site (lock {paths.lock})") from None
+            raise AlreadyRunning(f"another energyctl daemon is running for this site (lock {paths.lock})") from None
         yield
 
 

@@ -23,8 +23,8 @@ from pathlib import Path
 WATCHDOG_S = 20.0
 START_S = 60.0
 EXIT_CRASHED = 70
-NOTHING_LEFT = (0, 2)
-"""Exit codes of a daemon that has handed everything back, or whose site file was wrong so that it took nothing."""
+NOTHING_LEFT = (0, 2, 9)
+"""Exit codes of a daemon that has handed everything back, or took nothing: the site file was wrong, or another one runs."""
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -80,7 +80,7 @@ def _watch(child: subprocess.Popen[bytes], listener: socket.socket) -> float:
                 allowed = START_S
             elif watching:
                 allowed = watchdog_s
-        elif watching and time.monotonic() - heard > allowed:
+        elif time.monotonic() - heard > allowed:
             child.kill()
             child.wait()
             return allowed

@@ -86,6 +86,8 @@ def test_limits_safety_goals_planner(site: Site) -> None:
         "heatpump.zone1_setpoint": (15.0, 30.0),
         "heatpump.zone2_setpoint": (15.0, 31.0),
     }
+    assert site.safety.point_intervals == {"airhandler.flush": 600.0}
+    assert [i.text for i in site.safety.interlocks] == ["storage.soc > 105 %"]
     settings = site.planner
     assert (settings.use, settings.every_s, settings.horizon_s, settings.step_s) == ("scipy", 900.0, 129_600.0, 900)
 

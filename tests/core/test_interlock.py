@@ -40,5 +40,5 @@ def test_conditions_as_people_write_them():
     assert parse("storage.soc<5 %") == ("storage.soc", "<", "5 %")
     assert parse(" heatpump.mode = cool ") == ("heatpump.mode", "=", "cool")
     for wrong in ("", "storage.soc", "storage.soc <", "< 5 %", "import os"):
-        with pytest.raises(ValueError, match="like 'storage.soc < 5 %'"):
+        with pytest.raises(ValueError, match=r"like 'storage\.soc < 5 %'"):
             parse(wrong)
