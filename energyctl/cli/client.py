@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from energyctl.core.errors import DaemonDown, EnergyctlError
+from energyctl.daemon.paths import address
 
 TIMEOUT_S = 90.0
 """More than the daemon takes for anything; a plan has a minute."""
@@ -51,7 +52,8 @@ def _connect(path: Path) -> socket.socket:
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     connection.settimeout(TIMEOUT_S)
     try:
-        connection.connect(str(path))
+        with address(path) as name:
+            connection.connect(name)
     except PermissionError:
         connection.close()
         raise DaemonDown(f"not allowed to talk to the daemon at {path}; only its own user and root may") from None

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+MOST_BYTES = 107
+"""Of a Unix socket's name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +37,22 @@ class StatePaths:
     def lock(self) -> Path:
         """Held by the one daemon that may run."""
         return self.root / "daemon.lock"
+
+
+@contextmanager
+def address(path: Path) -> Iterator[str]:
+    """A name for a Unix socket that the kernel takes whatever its folder is called: it allows 107 bytes.
+
+    Good for one bind or connect, while the context lasts.
+    """
+    if len(os.fsencode(path)) <= MOST_BYTES:
+        yield str(path)
+        return
+    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
+    try:
+        yield f"/proc/self/fd/{folder}/{path.name}"
+    finally:
+        os.close(folder)
 
 
 def state_dir(site_id: str, override: Path | None = None) -> StatePaths:

@@ -20,6 +20,8 @@ from typing import Any
 
 from energyctl.core.errors import EnergyctlError, StoreError
 
+from .paths import address
+
 log = logging.getLogger(__name__)
 
 MAX_LINE = 64 * 1024
@@ -41,10 +43,10 @@ class ControlServer:
         self._path.unlink(missing_ok=True)
         previous = os.umask(0o177)
         try:
-            self._server = await asyncio.start_unix_server(self._client, str(self._path), limit=MAX_LINE)
+            with address(self._path) as name:
+                self._server = await asyncio.start_unix_server(self._client, name, limit=MAX_LINE)
         except OSError as error:
-            why = error.strerror or str(error)
-            raise StoreError(f"{self._path}: cannot listen there: {why}; a shorter --state folder may help") from error
+            raise StoreError(f"{self._path}: cannot listen there: {error.strerror or error}") from error
         finally:
             os.umask(previous)
 

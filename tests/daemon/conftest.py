@@ -17,7 +17,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from energyctl.config import load_site
-from energyctl.daemon.paths import StatePaths
+from energyctl.daemon.paths import StatePaths, address
 from hil.still import Still
 from hil.twin import Twin
 
@@ -83,7 +83,8 @@ class Bench:
 
     async def ask(self, do: str, **more):
         """One request on the control socket. Raises ConnectionError while there is none."""
-        reader, writer = await asyncio.open_unix_connection(str(self.paths.socket), limit=2**24)
+        with address(self.paths.socket) as name:
+            reader, writer = await asyncio.open_unix_connection(name, limit=2**24)
         writer.write(json.dumps({"do": do, **more}).encode() + b"\n")
         try:
             return json.loads(await reader.readline())

@@ -129,7 +129,7 @@ async def test_a_device_that_refuses_is_tried_twice_and_then_left_alone(bench):
         ("storage.nothing", 0.5, 60, "no point 'storage.nothing'"),
         ("storage.power_setpoint", 5.0, 0, "refused by rule 'duration'"),
         ("storage.power_setpoint", 5.0, 1e9, "refused by rule 'duration'"),
-        ("storage.setpoint_enable", 0.5, 60, "refused by rule 'type'"),
+        ("storage.setpoint_timeout", 33.0, 60, "refused by rule 'part'"),
     ],
 )
 async def test_what_the_gate_refuses_never_reaches_the_device(bench, point, value, seconds, words):
