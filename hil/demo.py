@@ -108,8 +108,8 @@ async def _on_the_wire(
 
     try:
         async with asyncio.TaskGroup() as group:
-            for name in chosen:
-                for strategy, words in STRATEGIES:
+            for strategy, words in reversed(STRATEGIES):  # the longer runs first, so that both places end together
+                for name in chosen:
                     tasks[name, strategy] = group.create_task(one(name, strategy, words))
     except* EnergyctlError as failed:
         raise _first(failed) from None

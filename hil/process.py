@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import json
 import logging
 import signal
@@ -91,6 +92,7 @@ async def simulate(
     async with AsyncExitStack() as stack:
         twin = await stack.enter_async_context(Twin(site, world.devices, site_ports=options.site_ports))
         stack.callback(write_out, out, world)
+        gc.freeze()  # what start-up made stays for good: collections need not look at it again
         move(world, world.time, options.step_s)
         await twin.push()
         derived = twin.derive(out / options.site.name, PATIENCE if options.lockstep else None)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import logging
 import signal
 import sys
@@ -184,6 +185,7 @@ class Daemon:
             await self._process.start()
         await server.start()
         tasks = self._start()
+        gc.freeze()  # what start-up made stays for good: collections need not look at it again
         self._notifier.send("READY=1", *patience(self._period_s), f"STATUS=controlling {self._site.id}")
         log.info("%s: running, mode %s", self._site.id, self._site.mode)
         try:
