@@ -19,8 +19,8 @@ from types import TracebackType
 from typing import Self
 
 from energyctl.core.clock import Clock
-from energyctl.core.driver import Partial, Refused, WriteResult, Written
-from energyctl.core.errors import DeviceRefused, GarbledError, LinkError
+from energyctl.core.driver import Found, Partial, Refused, WriteResult, Written
+from energyctl.core.errors import DeviceRefused, GarbledError, LinkError, LinkTimeout
 from energyctl.core.points import Access, Command, Sample
 
 from . import sunspec
@@ -29,6 +29,9 @@ from .points import Place, Registers, Slot, Step, plain_slot, scaled, slot_of, s
 from .registers import Block, Span, Unusable, text
 from .tcp import Connection, Refusal
 from .unit import Unit
+
+UNIT_IDS = range(1, 248)
+"""The ids a unit can have (Modbus application protocol 1.1b3, section 4.1)."""
 
 
 class ModbusDriver:
@@ -84,6 +87,34 @@ class ModbusDriver:
             if probe is None or not probe.address:
                 return ""
             return await self._identity(unit, PlainAddress.model_validate(with_defaults(probe.address, unit.options)))
+
+    async def discover(self) -> AsyncIterator[Found]:
+        """Every unit id that answers, in order, and what SunSpec model 1 says of it. Raises LinkError when the other side
+        cannot be reached at all. A silent id costs one timeout, so a slow bus takes its time.
+        """
+        for number in UNIT_IDS:
+            try:
+                async with self._connection.turn(""):
+                    await self._connection.connect("")
+                    said = await self._ask_around(number)
+            except LinkTimeout:
+                continue
+            yield Found({"unit": number}, said)
+
+    async def _ask_around(self, number: int) -> str:
+        """What the unit of that number says it is, "" where it answers without saying. Raises LinkTimeout when nobody does."""
+
+        async def read(register: int, count: int) -> list[int] | None:
+            answer = await self._connection.read(f"unit {number}", number, "holding", register, count)
+            return None if isinstance(answer, Refusal) else answer
+
+        models = await sunspec.scan(read)
+        if isinstance(models, Unusable) or 1 not in models:
+            return ""
+        names = [sunspec.fields(1)[name] for name in ("Mn", "Md", "Vr")]
+        answers = [await read(models[1].register + name.offset, name.size) for name in names]
+        words = [text(tuple(answer)) for answer in answers if answer is not None]
+        return " ".join(word for word in words if word)
 
     # -- one device's turn on the link ---------------------------------------------------------------------------------
 

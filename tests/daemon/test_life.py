@@ -8,9 +8,12 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+
+from energyctl.store import plan_from_json
 
 
 async def hold(bench, value=5.0, seconds=600):
@@ -162,8 +165,8 @@ async def test_with_a_planner_the_plan_guides(bench):
         return status["guided_by"] == "plan" and status["plans_made"] >= 1
 
     await bench.until(planned, 40)
-    plan = (await bench.ask("plan"))["result"]
-    assert plan
+    plan = plan_from_json((await bench.ask("plan"))["result"])
+    assert len(plan.grid_kw) == 144 and "battery" in plan.power_kw and plan.issued_at <= datetime.now(UTC)
 
 
 async def test_a_killed_planner_costs_one_plan_and_no_cycle(bench):
