@@ -210,19 +210,21 @@ class Dispatcher:
         self.counts["refreshed" if action.kind is ActionKind.REFRESH else "written"] += 1
 
     async def _read_back(self, device: Device, driver: Driver, action: Action) -> None:
+        """In effect is a value that is read back and that no higher priority commands, even if it commands the same."""
         setpoint, point = action.setpoint, device.points[action.point]
         sample = (await driver.read([action.point]))[0]
         self._take([sample])
-        if sample.value is not None and abs(sample.value - setpoint.value) <= point.tolerance:
+        slots, ours = {}, 0
+        if isinstance(driver, ShowsPriority):
+            slots, ours = dict(await driver.priorities(action.point)), driver.our_priority
+        higher = [slot for slot in sorted(slots) if slot < ours]
+        if not higher and sample.value is not None and abs(sample.value - setpoint.value) <= point.tolerance:
             self._effective(setpoint, sample.value)
             return
         found = "nothing readable" if sample.value is None else f"{sample.value:g} {point.unit}".strip()
         detail = f"wrote {setpoint.value:g}, read back {found}"
-        if isinstance(driver, ShowsPriority):
-            slots = await driver.priorities(action.point)
-            higher = [slot for slot in sorted(slots) if slot < driver.our_priority]
-            if higher:
-                detail += f"; priority {higher[0]} commands {slots[higher[0]]:g}"
+        if higher:
+            detail += f"; priority {higher[0]} commands {slots[higher[0]]:g}"
         self._not_effective(setpoint, JournalKind.FAILED, detail)
 
     def _effective(self, setpoint: Setpoint, value: float) -> None:

@@ -92,6 +92,12 @@ async def test_a_higher_slot_is_named(rig):
     assert outcomes[0].detail == "wrote 22, read back 19 °C; priority 8 commands 19"
 
 
+async def test_a_higher_slot_with_the_same_value_is_an_override_all_the_same(rig):
+    rig.driver.slots = {"hp.set": {8: 22.0}}
+    outcomes = await rig.do(ActionKind.WRITE, "hp.set", 22.0)
+    assert outcomes[0].detail == "wrote 22, read back 22 °C; priority 8 commands 22"
+
+
 async def test_a_refusal_of_the_device_keeps_its_words(rig):
     rig.driver.refused = {"bat.set": "illegal data value"}
     outcomes = await rig.do(ActionKind.WRITE, "bat.set", 12.0)
