@@ -56,6 +56,8 @@ FAILURES_ALLOWED = 3
 FORGIVEN_AFTER_S = 3600.0
 """A loop that has run for so long starts with a clean record."""
 STOP_WITHIN_S = 20.0
+CANCEL_AGAIN_S = 0.5
+CANCEL_TRIES = 10
 
 
 @dataclass(frozen=True)
@@ -192,9 +194,7 @@ class Daemon:
             await stop.wait()
         finally:
             self._notifier.send("STOPPING=1")
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await end(tasks)
             results = await self._hand_back()
             await server.stop()
             if self._process is not None:
@@ -280,6 +280,24 @@ class Daemon:
                 return
         log.error("handed back, but that could not be written down, so the next start does it again")
         self._failed = True
+
+
+async def end(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Cancel tasks until they have ended, for a bounded time: hand-back must come, whatever a loop does.
+
+    Once is not enough: before Python 3.12 `asyncio.wait_for`, which libraries use, can swallow a cancellation that comes
+    as its work completes.
+    """
+    for _ in range(CANCEL_TRIES):
+        pending = [task for task in tasks if not task.done()]
+        if not pending:
+            return
+        for task in pending:
+            task.cancel()
+        await asyncio.wait(pending, timeout=CANCEL_AGAIN_S)
+    left = [task.get_name() for task in tasks if not task.done()]
+    if left:
+        log.error("these would not end: %s", ", ".join(left))
 
 
 @contextmanager
