@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 import typer
@@ -158,8 +159,11 @@ def test_ctrl_c_is_quiet(daemon, state, reading):
         text=True,
     )
     assert process.stdout is not None and "m.p" in process.stdout.readline()
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=20)
+    for _ in range(20):  # Python drops an interrupt that comes inside a finalizer; a person presses Ctrl-C again
+        process.send_signal(signal.SIGINT)
+        with suppress(subprocess.TimeoutExpired):
+            _, err = process.communicate(timeout=2)
+            break
     assert (process.returncode, err) == (130, "")
 
 
