@@ -135,8 +135,6 @@ def _watchdog(watchdog: dict[str, Any]) -> str:
     match watchdog["kind"]:
         case "reversion":
             return "when commands stop: a timer in the device ends the last one"
-        case "heartbeat":
-            return f"when commands stop: it notices within {watchdog['timeout_s']:g} s ({watchdog['point']})"
         case _:
             return "when commands stop: it keeps the last value until somebody hands it back"
 

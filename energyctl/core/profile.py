@@ -101,13 +101,12 @@ class IdentityProbe(_Model):
 class Watchdog(_Model):
     """What the device itself does when we fall silent.
 
-    reversion: a timer written with the command ends it; heartbeat: `point` must be written every `timeout_s`;
-    none: the device keeps obeying the last value, so the site file must accept that in so many words.
+    reversion: a timer in the device, `point`, written with the command, ends it; none: the device keeps obeying the last
+    value, so the site file must accept that in so many words.
     """
 
-    kind: Literal["none", "reversion", "heartbeat"] = "none"
+    kind: Literal["none", "reversion"] = "none"
     point: str | None = None
-    timeout_s: float | None = None
 
 
 class Profile(_Model):
@@ -144,8 +143,8 @@ class Profile(_Model):
                     raise ValueError(f"points.{name}.command: point '{step.set}' is read-only")
             if spec.command and spec.access is not Access.READ_WRITE:
                 raise ValueError(f"points.{name}: has a command but access '{spec.access}'")
-        if self.watchdog.kind == "heartbeat" and self.watchdog.point not in self.points:
-            raise ValueError("watchdog.point: a heartbeat needs a point of this profile")
+        if self.watchdog.kind == "reversion" and self.watchdog.point not in self.points:
+            raise ValueError("watchdog.point: a reversion timer needs a point of this profile")
         return self
 
     @cached_property
