@@ -20,7 +20,7 @@ from energyctl.config import Site
 from energyctl.core.comfort import Comfort, WeekSchedule
 from energyctl.core.flexibility import AC, HARD, Converter, Curtailable, Fixed, Flexibility, Shiftable, Storage
 from energyctl.core.plan import Plan
-from energyctl.core.planner import GridLimits, Planner, PlanRequest, SolverSettings
+from energyctl.core.planner import RESERVE, GridLimits, Planner, PlanRequest, SolverSettings
 from energyctl.core.points import ProcessImage
 from energyctl.core.resources import Binding, Need, Outlook, SiteView, Target
 from energyctl.core.tariff import RateTable
@@ -40,8 +40,6 @@ _COMFORT_PRICE = 100.0
 """For a kelvin out of the band at the end of a step [EUR]."""
 _SHORT_PRICE = 2.0
 """For a kWh missing when a car leaves [EUR/kWh]."""
-_PLANNERS_RESERVE = 0.05
-"""The share of the connection's limits that a planner leaves unused; the bound need not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +131,7 @@ def foresee(
 
 
 def _request(truth: Truth, site: Site, rates: RateTable, flex: Sequence[Flexibility]) -> PlanRequest:
-    more = 1 / (1 - _PLANNERS_RESERVE)
+    more = 1 / (1 - RESERVE)  # what a planner leaves free; the bound need not
     return PlanRequest(
         issued_at=truth.horizon.start,
         horizon=truth.horizon,

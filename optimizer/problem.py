@@ -15,7 +15,7 @@ import numpy as np
 
 from energyctl.core.flexibility import AC, Converter, Curtailable, Fixed, Flexibility, Shiftable, Storage
 from energyctl.core.plan import Plan
-from energyctl.core.planner import PlanRequest
+from energyctl.core.planner import RESERVE, PlanRequest
 
 from .blocks import (
     Block,
@@ -31,8 +31,6 @@ from .program import Arrays, Floats, Ints, Program
 
 OVER_LIMIT_PRICE = 10.0
 """For import or export beyond the connection's limit [EUR/kWh]."""
-RESERVE = 0.05
-"""Share of a limit that a plan leaves free for what happens between two plans."""
 STEADY_STEPS = 16
 """Steps in which a change against the last plan has its price."""
 

@@ -18,11 +18,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from energyctl.core.planner import GridLimits
+from energyctl.core.planner import RESERVE, GridLimits
 from energyctl.core.resources import Adjustable
-
-RESERVE = 0.05
-"""Share of a limit kept free for what changes within one cycle (models.md: reserve 5 % of limits)."""
 
 
 @dataclass(frozen=True, slots=True)

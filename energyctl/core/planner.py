@@ -12,6 +12,9 @@ from .resources import Resource, SiteView
 from .tariff import RateTable
 from .timeline import Forecast, Horizon, Series
 
+RESERVE = 0.05
+"""Share of the connection's limits that plans and tracking leave free, for what happens between two plans or cycles."""
+
 
 @dataclass(frozen=True, slots=True)
 class GridLimits:

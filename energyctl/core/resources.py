@@ -17,6 +17,9 @@ from .plan import Plan
 from .points import ProcessImage
 from .timeline import Forecast, Horizon, Series
 
+BASE_LOAD = "site.base_load"
+"""The virtual point of what the meter sees beyond all resources [kW]; the daemon derives it every cycle."""
+
 
 @dataclass(frozen=True, slots=True)
 class Binding:

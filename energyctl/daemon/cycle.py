@@ -25,6 +25,7 @@ from energyctl.core.errors import StoreError
 from energyctl.core.plan import Plan
 from energyctl.core.points import ProcessImage, Sample, Setpoint
 from energyctl.core.records import JournalEntry, JournalKind
+from energyctl.core.resources import BASE_LOAD
 from energyctl.field.acquire import Acquisition
 from energyctl.planning.history import History
 from energyctl.planning.ladder import Guidance, Level, guide
@@ -35,7 +36,6 @@ from .storing import StoreThread
 
 log = logging.getLogger(__name__)
 
-BASE_LOAD = "site.base_load"
 FIRST_IMAGE_WITHIN_S = 1.0
 LOOK_EVERY_S = 0.02
 WAITING_ENTRIES = 10_000

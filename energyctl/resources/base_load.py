@@ -17,12 +17,10 @@ from pydantic import BeforeValidator, InstanceOf, ValidationInfo, WithJsonSchema
 from energyctl.core.flexibility import Fixed, Flexibility
 from energyctl.core.plan import Plan
 from energyctl.core.points import ProcessImage
-from energyctl.core.resources import Binding, Need, Outlook, SiteView, Target
+from energyctl.core.resources import BASE_LOAD, Binding, Need, Outlook, SiteView, Target
 from energyctl.core.timeline import Series
 
 from .common import Kind
-
-BASE_LOAD_POINT = "site.base_load"
 
 
 def read_load_csv(path: Path) -> Series:
@@ -92,10 +90,10 @@ class BaseLoad(Kind):
         return ()
 
     def needs(self) -> Sequence[Need]:
-        return (Need(BASE_LOAD_POINT, "load", "kW", self.prior),)
+        return (Need(BASE_LOAD, "load", "kW", self.prior),)
 
     def flexibility(self, outlook: Outlook) -> Sequence[Flexibility]:
-        return (Fixed(self.id, outlook.forecasts[BASE_LOAD_POINT].values),)
+        return (Fixed(self.id, outlook.forecasts[BASE_LOAD].values),)
 
     def follow(self, plan: Plan, step: int, image: ProcessImage, site: SiteView) -> Sequence[Target]:
         return ()

@@ -91,10 +91,6 @@ class Store:
                     raise
                 return self._commit(batch)  # into the fresh file that takes the damaged one's place
 
-    def save_plan(self, plan: Plan) -> None:
-        """Keep a plan (a commit of its own)."""
-        self.commit(Batch(plan=plan))
-
     def latest(self) -> dict[str, Sample]:
         """The sample of every point that was committed last, by point id."""
         return self._ask(reading.latest)

@@ -126,7 +126,7 @@ def test_from_the_store_of_a_dead_daemon(cli, state):
     with Store.open(StatePaths(state).store) as store:
         empty = cli("plan", "show", "--state", state)
         assert empty.code == 6 and empty.err.endswith("energyctl: there is no plan in the store\n")
-        store.save_plan(_plan())
+        store.commit(Batch(plan=_plan()))
     result = cli("plan", "show", "--state", state, "--json")
     assert plan_from_json(result.out) == _plan()
     assert result.err.startswith("the daemon is not running")

@@ -200,11 +200,11 @@ def _plan(minute: int) -> Plan:
 
 def test_the_last_plan_wins_and_old_ones_go(store):
     assert store.last_plan() is None
-    store.save_plan(_plan(0))
+    store.commit(Batch(plan=_plan(0)))
     store.commit(Batch(plan=_plan(15)))
     assert store.last_plan() == _plan(15)
     for _ in range(55):
-        store.save_plan(_plan(30))
+        store.commit(Batch(plan=_plan(30)))
     count = store._ready().execute("SELECT count(*) FROM plan").fetchone()[0]
     assert count == 50
 
