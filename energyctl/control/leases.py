@@ -67,7 +67,7 @@ class Action:
 
 
 def lease_s(configured_s: float, period_s: float) -> float:
-    """Length of a lease [s]: the configured one, at least 60 s and three control periods (DESIGN section 5.2)."""
+    """Length of a lease [s]: the configured one, at least 60 s and three control periods."""
     return max(60.0, configured_s, 3 * period_s)
 
 
