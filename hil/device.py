@@ -4,6 +4,8 @@ Physics reads what was commanded from `values` and shows readings with `set`; se
 and `relinquish`. A write that the device cannot take (unknown point, read-only, out of range, not a choice) is refused
 and logged as refused. The log is what tests believe; nothing else in the bench may edit it.
 
+`values` is the truth; servers show `reading`, which is the truth as the device's ailments distort it.
+
 While a point is commanded (BACnet: any slot of its priority array is in use) `set` changes what the device would do by
 itself, `defaults`, and leaves the effective value alone. Where a protocol has no such thing a point is never commanded:
 the last write and the device's own doing overwrite each other, as in the real thing.
@@ -20,6 +22,7 @@ from typing import Literal, NoReturn
 from energyctl.core.points import Access
 from energyctl.core.profile import PointSpec, Profile
 
+from .ailments import Ailments
 from .units import bounds
 
 EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
@@ -66,8 +69,13 @@ class SimDevice:
         """False: unplugged; servers no longer answer for it as its protocol would have it."""
         self.guard: Callable[[str, float], str] | None = None
         """Asked before a write is taken; a text refuses it with that reason. For injected faults."""
+        self.ail = Ailments()
+        """What is wrong with it now."""
+        self.boots = 0
+        """How often it has restarted; a server that keeps state of its own (slots, sessions) drops it when this moves on."""
         self._commanded: set[str] = set()
         self._changed: set[str] = set(self.values)
+        self._unwell: set[str] = set()
         for name, value in (values or {}).items():
             self.set(name, value)
 
@@ -78,6 +86,24 @@ class SimDevice:
             self.values[name] = value
             self._changed.add(name)
 
+    def reading(self, name: str) -> float:
+        """What the device shows of a point now [canonical]: the truth, or what its ailments make of it."""
+        value = self.values[name]
+        for distort in self.ail.distorted.get(name, ()):
+            value = distort(value, self.time)
+        return value
+
+    def reboot(self) -> None:
+        """Restart: what was written to points kept in RAM, who commands them and running timers are lost."""
+        self.boots += 1
+        self._commanded.clear()
+        for name, spec in self.profile.points.items():
+            if spec.access is Access.READ_WRITE and spec.memory == "ram":
+                self.written.pop(name, None)
+                if self.values[name] != self.defaults[name]:
+                    self.values[name] = self.defaults[name]
+                    self._changed.add(name)
+
     def write(self, name: str, value: float, *, via: str = "", effective: float | None = None) -> None:
         """Take a value from the wire and log it. Raises WriteRejected, which is logged too.
 
@@ -86,11 +112,13 @@ class SimDevice:
         refusal = self._refusal(name, value)
         if refusal:
             self.refuse(name, value, via=via, reason=refusal[0], kind=refusal[1])
+        self._record(name, value, via)
+        if name in self.ail.deaf:
+            return
         if effective is not None:
             self._commanded.add(name)
         self.values[name] = value if effective is None else effective
         self.written[name] = self.time
-        self._record(name, value, via)
 
     def relinquish(self, name: str, *, via: str = "", effective: float | None = None) -> None:
         """A slot was given up: `effective` is what another slot still commands, None hands the point to the device."""
@@ -109,8 +137,13 @@ class SimDevice:
         return name in self._commanded
 
     def take_changes(self) -> dict[str, float]:
-        """What `set` changed since the last call; the server that pushes asks once a step."""
-        changed = {name: self.values[name] for name in self.values if name in self._changed}
+        """The readings that the device's own doing changed since the last call; the server that pushes asks once a step.
+
+        Distorted points are always among them: drift moves without the truth moving.
+        """
+        unwell = self.ail.distorted.keys() | self.ail.raw.keys() | self._unwell
+        self._unwell = set(self.ail.distorted.keys() | self.ail.raw.keys())
+        changed = {name: self.reading(name) for name in self.values if name in self._changed or name in unwell}
         self._changed.clear()
         return changed
 

@@ -50,6 +50,8 @@ class PointSpec(_Model):
     """The ordered steps that a setpoint for this point becomes; empty means one plain write."""
     release: Literal["relinquish", "restore"] = "restore"
     """How control is handed back: by the protocol's own means, or by restoring what was found before the first write."""
+    memory: Literal["ram", "flash"] = "ram"
+    """What keeps a written value: RAM is lost when the device restarts, flash wears with every write."""
     min_change_interval_s: float = 0.0
     """At least this long between two different values, for registers or machines that wear."""
     address: dict[str, Any] = Field(default_factory=dict)
