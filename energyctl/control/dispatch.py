@@ -7,6 +7,8 @@ The order for one action, on every path:
 3. the command goes out; 4. value (and, where the protocol shows it, the winning priority) are read back;
 5. the outcome is journaled. Written but not in effect twice in a row is an alarm, and the point is left alone for
    `HOLD_OFF_S`: we never fight an operator or another master.
+What was in effect is compared with every image after that: a value that somebody else has changed is an alarm at once; it is
+written once more, and after the second time the point is left alone as well.
 
 A device that is still busy with the last actions gets no new ones; the next cycle looks again. Devices are written to in
 parallel; in lockstep, where two runs must leave one journal, one after the other.
@@ -23,7 +25,7 @@ from dataclasses import replace
 from energyctl.core.clock import Clock
 from energyctl.core.driver import Device, Driver, Refused, ShowsPriority, Written
 from energyctl.core.errors import DeviceRefused, EnergyctlError
-from energyctl.core.points import Quality, Rank, Sample, Setpoint
+from energyctl.core.points import ProcessImage, Quality, Rank, Sample, Setpoint
 from energyctl.core.records import JournalEntry, JournalKind, Owned
 
 from .alarms import Alarms
@@ -36,6 +38,8 @@ log = logging.getLogger(__name__)
 HOLD_OFF_S = 300.0
 RELEASE_AGAIN_S = 10.0
 MAX_TRIES = 2
+OVERRULED_ONCE = 1
+"""A value that others have changed is written again so often before the point is left alone."""
 
 
 class Dispatcher:
@@ -110,6 +114,32 @@ class Dispatcher:
         for point, holding in self.held.items():
             if holding.effect is Effect.EFFECTIVE and point.partition(".")[0] in devices:
                 self.held[point] = replace(holding, effect=Effect.UNCONFIRMED, tries=0)
+
+    def compare(self, image: ProcessImage) -> None:
+        """Hold what is in effect against what the devices show now: did somebody else change it?"""
+        for _, holding in sorted(self.held.items()):
+            if holding.effect is Effect.EFFECTIVE and (detail := self._changed(holding.setpoint, image)):
+                self._overruled(holding, detail)
+
+    def _changed(self, setpoint: Setpoint, image: ProcessImage) -> str:
+        """What is not as we left it, "" when all is or cannot be seen."""
+        device = self._devices[setpoint.point.partition(".")[0]]
+        for name, value in _settled(device, setpoint).items():
+            part = f"{device.id}.{name}"
+            if image.value(part) is not None and _differs(device, image[part], value):
+                return _found(device, part, value, image[part], setpoint.point).replace("read back", "now shows")
+        return ""
+
+    def _overruled(self, holding: Holding, detail: str) -> None:
+        now_s, point = self._clock.monotonic(), holding.setpoint.point
+        times = holding.overruled + 1 if now_s - holding.overruled_at < 2 * HOLD_OFF_S else 1
+        changed = replace(holding, effect=Effect.UNCONFIRMED, tries=0, overruled=times, overruled_at=now_s)
+        if times > OVERRULED_ONCE:
+            changed = replace(changed, effect=Effect.HELD_OFF, hold_until=now_s + HOLD_OFF_S)
+        self.held[point] = changed
+        text = f"{detail}: somebody else has changed it, or the device has restarted"
+        self._record(JournalKind.FAILED, holding.setpoint, None, text)
+        self._alarms.raise_("overruled", point, text, self._clock.now())
 
     def submit(self, actions: Sequence[Action], cycle: int) -> None:
         """Start carrying out this cycle's actions; returns at once."""
@@ -206,31 +236,38 @@ class Dispatcher:
             changed_at=now_s if previous is None or changed else previous.changed_at,
             effect=Effect.PENDING,
             tries=previous.tries + 1 if previous is not None and again else 1,
+            overruled=0 if previous is None else previous.overruled,
+            overruled_at=0.0 if previous is None else previous.overruled_at,
         )
         self.counts["refreshed" if action.kind is ActionKind.REFRESH else "written"] += 1
 
     async def _read_back(self, device: Device, driver: Driver, action: Action) -> None:
         """In effect is a value that is read back and that no higher priority commands, even if it commands the same."""
         setpoint, point = action.setpoint, device.points[action.point]
-        sample = (await driver.read([action.point]))[0]
-        self._take([sample])
+        wanted = {f"{device.id}.{name}": value for name, value in _settled(device, setpoint).items()}
+        samples = {sample.point: sample for sample in await driver.read(list(wanted))}
+        self._take(samples.values())
         slots, ours = {}, 0
         if isinstance(driver, ShowsPriority):
             slots, ours = dict(await driver.priorities(action.point)), driver.our_priority
         higher = [slot for slot in sorted(slots) if slot < ours]
-        if not higher and sample.value is not None and abs(sample.value - setpoint.value) <= point.tolerance:
-            self._effective(setpoint, sample.value)
+        wrong = next((part for part, value in wanted.items() if _differs(device, samples[part], value)), None)
+        if not higher and wrong is None:
+            self._effective(setpoint, samples[point.id].value)
             return
-        found = "nothing readable" if sample.value is None else f"{sample.value:g} {point.unit}".strip()
-        detail = f"wrote {setpoint.value:g}, read back {found}"
+        wrong = wrong or point.id
+        detail = _found(device, wrong, wanted[wrong], samples[wrong], point.id)
         if higher:
             detail += f"; priority {higher[0]} commands {slots[higher[0]]:g}"
         self._not_effective(setpoint, JournalKind.FAILED, detail)
 
-    def _effective(self, setpoint: Setpoint, value: float) -> None:
-        self.held[setpoint.point] = replace(self.held[setpoint.point], effect=Effect.EFFECTIVE, tries=1)
+    def _effective(self, setpoint: Setpoint, value: float | None) -> None:
+        holding = self.held[setpoint.point]
+        quiet = self._clock.monotonic() - holding.overruled_at >= HOLD_OFF_S
+        overruled = 0 if quiet else holding.overruled
+        self.held[setpoint.point] = replace(holding, effect=Effect.EFFECTIVE, tries=1, overruled=overruled)
         self._record(JournalKind.WRITTEN, setpoint, value)
-        for name in ("not-effective", "not-released"):
+        for name in ("not-effective", "not-released", *(("overruled",) if overruled == 0 else ())):
             self._alarms.clear(name, setpoint.point, self._clock.now())
 
     def _not_effective(self, setpoint: Setpoint, kind: JournalKind, detail: str) -> None:
@@ -259,7 +296,8 @@ class Dispatcher:
             self.held.pop(setpoint.point, None)
             for point in group.points:
                 self._outcomes.append(self._entry(JournalKind.RELEASED, point, self._found.pop(point, None)))
-            self._alarms.clear("not-released", setpoint.point, now)
+            for name in ("not-released", "overruled"):
+                self._alarms.clear(name, setpoint.point, now)
         else:
             self._outcomes.append(self._entry(JournalKind.FAILED, setpoint.point, None, detail=result.detail))
             self._alarms.raise_("not-released", setpoint.point, result.detail, now)
@@ -276,3 +314,18 @@ class Dispatcher:
 
     def _entry(self, kind: JournalKind, point: str, value: float | None, detail: str = "") -> JournalEntry:
         return JournalEntry(self.cycle, self._clock.now(), kind, point, value, detail=detail)
+
+
+def _settled(device: Device, setpoint: Setpoint) -> Mapping[str, float]:
+    return device.profile.settled(setpoint.point.partition(".")[2], setpoint.value)
+
+
+def _differs(device: Device, sample: Sample, value: float) -> bool:
+    return sample.value is None or abs(sample.value - value) > device.points[sample.point].tolerance
+
+
+def _found(device: Device, part: str, value: float, sample: Sample, point: str) -> str:
+    """What was written to a part of a command and what is there, in words; the part is named if it is not the point."""
+    unit = device.points[part].unit
+    found = "nothing readable" if sample.value is None else f"{sample.value:g} {unit}".strip()
+    return f"{'' if part == point else part + ': '}wrote {value:g}, read back {found}"

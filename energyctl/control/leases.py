@@ -43,6 +43,9 @@ class Holding:
     effect: Effect = Effect.PENDING
     tries: int = 1
     hold_until: float = 0.0
+    overruled: int = 0
+    """How often somebody else has changed it of late."""
+    overruled_at: float = 0.0
 
 
 class ActionKind(StrEnum):

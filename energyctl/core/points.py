@@ -45,6 +45,8 @@ class Point(BaseModel):
     minimum: float | None = None
     maximum: float | None = None
     choices: Mapping[str, int] = {}
+    frozen_after_s: float | None = None
+    """A healthy reading never stays the very same for so long [s]."""
     tolerance: float = 1e-3
     """How far a read-back may be from the written value and still count as the same [unit]."""
 

@@ -50,6 +50,8 @@ class PointSpec(_Model):
     """The ordered steps that a setpoint for this point becomes; empty means one plain write."""
     release: Literal["relinquish", "restore"] = "restore"
     """How control is handed back: by the protocol's own means, or by restoring what was found before the first write."""
+    frozen_after_s: float | None = None
+    """A healthy reading of it never stays the very same for so long; one that does is not believed."""
     memory: Literal["ram", "flash"] = "ram"
     """What keeps a written value: RAM is lost when the device restarts, flash wears with every write."""
     min_change_interval_s: float = 0.0
@@ -88,6 +90,7 @@ class PointSpec(_Model):
             choices=self.choices,
             minimum=self._limit(self.minimum),
             maximum=self._limit(self.maximum),
+            frozen_after_s=self.frozen_after_s,
             **values,
         )
 
@@ -176,6 +179,17 @@ class Profile(_Model):
                     number = target.canonical(constant)
             writes.append(Write(f"{device}.{step.set}", number))
         return Command(device, tuple(writes))
+
+    def settled(self, name: str, value: float) -> Mapping[str, float]:
+        """What the points of a command for `name` show once it is in effect, by name, canonical; timers count down and are
+        left out.
+        """
+        steps = self.points[name].command or (StepSpec(set=name, to="value"),)
+        return {
+            step.set: value if step.to == "value" else self.points[step.set].canonical(step.to)
+            for step in steps
+            if step.to != "lease"
+        }
 
     def touched(self, name: str) -> Sequence[str]:
         """The names of the points a command for `name` writes, in order."""

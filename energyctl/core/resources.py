@@ -23,7 +23,12 @@ BASE_LOAD = "site.base_load"
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """A field of a resource that names a point: which unit the point must have, and whether we will write it."""
+    """A field of a resource that names a point: which unit the point must have, and whether we will write it.
+
+    `minimum` and `maximum` follow from what the resource is: a battery's power, a charger's current. For a point that is
+    written they bound what may be written, and the gate keeps to them; for one that is read, what is believed: a value
+    beyond them is implausible.
+    """
 
     field: str
     point: str
@@ -31,7 +36,6 @@ class Binding:
     writes: bool = False
     minimum: float | None = None
     maximum: float | None = None
-    """What may be written, by what the resource is: a battery's power, a charger's current. The gate keeps to it."""
 
 
 @dataclass(frozen=True, slots=True)

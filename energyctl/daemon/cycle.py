@@ -125,6 +125,7 @@ class Controller:
         plan, self._new_plan = self._new_plan, None
         self.plan = plan or self.plan
         derived = self._look()
+        self._dispatcher.compare(self.image)
         wanted = self._decide(now_s)
         dispatcher, blocked = self._dispatcher, self._acquisition.blocked()
         dispatcher.doubt({name for name, state in self._acquisition.states.items() if state.quarantined})

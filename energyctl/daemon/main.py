@@ -34,6 +34,7 @@ from energyctl.core.errors import EnergyctlError, StoreError
 from energyctl.core.records import Owned
 from energyctl.core.timeline import floor_time
 from energyctl.field.acquire import Acquisition
+from energyctl.field.quality import plausible_spans
 from energyctl.planning.history import DAYS, STEP_S, History
 from energyctl.planning.requests import needed_points
 from energyctl.planning.worker import PlannerProcess
@@ -128,7 +129,7 @@ class Daemon:
         rules_only = options.strategy == "rules"
         lease = lease_s(site.safety.lease_s, period_s)
         self._alarms = alarms = Alarms()
-        self._acquisition = Acquisition(clock, period_s)
+        self._acquisition = Acquisition(clock, period_s, plausible_spans(site))
         self._store = StoreThread(store, clock, alarms)
         self._history = History(needed_points(site))
         self._notifier = Notifier()

@@ -21,7 +21,7 @@ from energyctl.core.driver import Device, Driver, Identifies, Subscribes
 from energyctl.core.errors import DeviceRefused, LinkError
 from energyctl.core.points import Point, ProcessImage, Sample
 
-from .quality import aged, judge
+from .quality import Span, Stillness, aged, judge
 
 log = logging.getLogger(__name__)
 
@@ -91,8 +91,11 @@ def poll_periods(device: Device, period_s: float) -> dict[str, float]:
 class Acquisition:
     """Polls devices and keeps the latest sample of every point. `fresh` collects what has come in since it was taken."""
 
-    def __init__(self, clock: Clock, period_s: float) -> None:
+    def __init__(self, clock: Clock, period_s: float, spans: Mapping[str, Span] | None = None) -> None:
         self._clock = clock
+        self._spans = spans or {}
+        self._stillness = Stillness()
+        self._taken_s: dict[str, float] = {}
         self._period_s = period_s
         self._points: dict[str, Point] = {}
         self._poll_s: dict[str, float] = {}
@@ -108,13 +111,18 @@ class Acquisition:
         self._poll_s.update(poll_periods(device, self._period_s))
         for point in device.points:
             self.latest[point] = Sample.bad(point, now, "not read yet")
+            self._taken_s[point] = self._clock.monotonic()
 
     def take(self, samples: Iterable[Sample]) -> None:
         """Take in samples, from a poll, a subscription or a read-back."""
+        now_s = self._clock.monotonic()
         for sample in samples:
             point = self._points.get(sample.point)
             if point is not None:
-                self._fresh[sample.point] = self.latest[sample.point] = judge(sample, point)
+                judged = judge(sample, point, self._spans.get(sample.point))
+                judged = self._stillness.judge(judged, point, now_s)
+                self._fresh[sample.point] = self.latest[sample.point] = judged
+                self._taken_s[sample.point] = now_s
 
     def fresh(self) -> tuple[Sample, ...]:
         """What has come in since the last call, ordered by point: the newest sample of each."""
@@ -124,8 +132,11 @@ class Acquisition:
 
     def image(self, cycle: int, derived: Iterable[Sample] = ()) -> ProcessImage:
         """The process image of this instant: the latest of everything, aged, plus `derived` samples."""
-        now = self._clock.now()
-        samples = {point: aged(sample, now, self._poll_s[point]) for point, sample in self.latest.items()}
+        now, now_s = self._clock.now(), self._clock.monotonic()
+        samples = {
+            point: aged(sample, now_s - self._taken_s[point], self._poll_s[point])
+            for point, sample in self.latest.items()
+        }
         samples.update({sample.point: sample for sample in derived})
         return ProcessImage(now, cycle, samples)
 

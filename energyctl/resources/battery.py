@@ -22,7 +22,7 @@ from energyctl.core.points import ProcessImage
 from energyctl.core.resources import Adjustable, Binding, Need, Outlook, SiteView, Target
 from energyctl.core.units import EnergyKwh, PowerKw, PricePerKwh, Ratio
 
-from .common import IDLE_KW, Kind, planned
+from .common import IDLE_KW, MARGIN, Kind, planned
 
 _LOSS_PER_H = 2e-4
 """Self-discharge, about 0.5 % a day."""
@@ -57,8 +57,8 @@ class Battery(Kind):
 
     def bindings(self) -> Sequence[Binding]:
         return (
-            Binding("power", self.power, "kW"),
-            Binding("soc", self.soc, "1"),
+            Binding("power", self.power, "kW", False, -MARGIN * self.max_discharge, MARGIN * self.max_charge),
+            Binding("soc", self.soc, "1", False, -0.02, 1.05),
             Binding("setpoint", self.setpoint, "kW", True, -self.max_discharge, self.max_charge),
         )
 

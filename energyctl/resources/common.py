@@ -23,6 +23,9 @@ COOLING_ABOVE_C = 20.0
 IDLE_KW = 0.05
 """Power below this in a plan is nothing at all [kW]."""
 
+MARGIN = 1.3
+"""A power reading may be this many times what the resource can do, and is still believed."""
+
 
 class Kind(BaseModel):
     """Base of all resource kinds: frozen, and an unknown field is an error."""

@@ -18,7 +18,7 @@ from energyctl.core.points import ProcessImage
 from energyctl.core.resources import Adjustable, Binding, Need, Outlook, SiteView, Target
 from energyctl.core.units import CurrentA, EnergyKwh
 
-from .common import IDLE_KW, Kind, planned
+from .common import IDLE_KW, MARGIN, Kind, planned
 from .hours import ClockText, next_clock
 
 _PHASE_KV = 0.23
@@ -55,7 +55,7 @@ class Ev(Kind):
 
     def bindings(self) -> Sequence[Binding]:
         return (
-            Binding("power", self.power, "kW"),
+            Binding("power", self.power, "kW", False, -1.0, MARGIN * self._kw(self.max_current)),
             Binding("limit", self.limit, "A", True, 0.0, self.max_current),
             Binding("connected", self.connected, ""),
             Binding("charged", self.charged, "kWh"),

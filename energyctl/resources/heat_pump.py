@@ -17,7 +17,7 @@ from energyctl.core.points import ProcessImage
 from energyctl.core.resources import Binding, Need, Outlook, SiteView, Target
 from energyctl.core.units import PowerKw, Ratio, TempC
 
-from .common import Kind, Sense, sense_of
+from .common import MARGIN, Kind, Sense, sense_of
 
 _ZERO_K = 273.15
 _LEAST_LIFT_K = 8.0
@@ -44,7 +44,8 @@ class HeatPump(Kind):
     chilled: TempC = 7.0
 
     def bindings(self) -> Sequence[Binding]:
-        points = (Binding("power", self.power, "kW"), Binding("outdoor", self.outdoor, "°C"))
+        power = Binding("power", self.power, "kW", False, -1.0, MARGIN * self.max_power)
+        points = (power, Binding("outdoor", self.outdoor, "°C"))
         return points if self.mode is None else (*points, Binding("mode", self.mode, ""))
 
     def needs(self) -> Sequence[Need]:

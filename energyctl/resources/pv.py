@@ -17,7 +17,7 @@ from energyctl.core.points import ProcessImage
 from energyctl.core.resources import Adjustable, Binding, Need, Outlook, SiteView, Target
 from energyctl.core.units import AngleDeg, PowerKw
 
-from .common import Kind, planned
+from .common import MARGIN, Kind, planned
 
 _CUT_KW = 0.2
 """A plan that gives this much less than forecast means to cut [kW]."""
@@ -37,7 +37,7 @@ class Pv(Kind):
     """Where it faces: 90 is east, 180 south."""
 
     def bindings(self) -> Sequence[Binding]:
-        power = Binding("power", self.power, "kW")
+        power = Binding("power", self.power, "kW", False, -MARGIN * self.peak, 0.1 * self.peak)
         return (power,) if self.limit is None else (power, Binding("limit", self.limit, "1", True, 0.0, 1.0))
 
     def needs(self) -> Sequence[Need]:

@@ -9,7 +9,7 @@ from energyctl.control.dispatch import HOLD_OFF_S, Dispatcher
 from energyctl.control.leases import Action, ActionKind, Effect
 from energyctl.core.clock import LiveClock
 from energyctl.core.errors import StoreError
-from energyctl.core.points import Rank, Sample, Setpoint
+from energyctl.core.points import ProcessImage, Rank, Sample, Setpoint
 from energyctl.core.records import JournalKind, Owned
 
 
@@ -83,6 +83,53 @@ async def test_a_value_that_takes_effect_clears_the_alarm(rig):
     rig.driver.ignored = set()
     await rig.do(ActionKind.WRITE, "bat.set", 12.0)
     assert rig.alarms.standing == [] and rig.dispatcher.held["bat.set"].effect is Effect.EFFECTIVE
+
+
+def image(rig):
+    """What a poll of everything shows now."""
+    now = rig.dispatcher._clock.now()
+    return ProcessImage(now, 1, {p: Sample(p, now, v) for p, v in rig.driver.values.items()})
+
+
+async def test_what_others_change_is_noticed_written_once_more_and_then_left_to_them(rig):
+    await rig.do(ActionKind.WRITE, "bat.set", 12.0)
+    rig.dispatcher.compare(image(rig))
+    assert rig.alarms.standing == []
+
+    rig.driver.values["bat.set"] = 20.0
+    rig.dispatcher.compare(image(rig))
+    assert rig.dispatcher.held["bat.set"].effect is Effect.UNCONFIRMED
+    assert [(a.name, a.text) for a in rig.alarms.standing] == [
+        ("overruled", "wrote 12, now shows 20 kW: somebody else has changed it, or the device has restarted")
+    ]
+    await rig.do(ActionKind.WRITE, "bat.set", 12.0)
+    assert rig.alarms.standing, "it may happen again: the alarm stands"
+
+    rig.driver.values["bat.set"] = 20.0
+    rig.dispatcher.compare(image(rig))
+    holding = rig.dispatcher.held["bat.set"]
+    assert holding.effect is Effect.HELD_OFF
+    assert holding.hold_until == pytest.approx(holding.written_at + HOLD_OFF_S, abs=1)
+
+
+async def test_a_command_that_somebody_switches_off_is_overruled(rig):
+    await rig.do(ActionKind.WRITE, "bat.set", 12.0)
+    rig.driver.values["bat.enable"] = 0.0
+    rig.dispatcher.compare(image(rig))
+    assert rig.alarms.standing[0].text.startswith("bat.enable: wrote 1, now shows 0")
+
+
+async def test_a_timer_that_counts_down_and_a_value_that_cannot_be_seen_are_nobodys_doing(rig):
+    await rig.do(ActionKind.WRITE, "bat.set", 12.0)
+    rig.driver.values |= {"bat.timer": 17.0, "bat.set": None}
+    rig.dispatcher.compare(image(rig))
+    assert rig.dispatcher.held["bat.set"].effect is Effect.EFFECTIVE and rig.alarms.standing == []
+
+
+async def test_an_enable_that_does_not_take_is_not_in_effect(rig):
+    rig.driver.ignored = {"bat.enable"}
+    outcomes = await rig.do(ActionKind.WRITE, "bat.set", 12.0)
+    assert outcomes[0].detail == "bat.enable: wrote 1, read back 0"
 
 
 async def test_a_higher_slot_is_named(rig):

@@ -17,13 +17,13 @@ from energyctl.field.acquire import Acquisition, Schedule, back_off, poll_period
 START = datetime(2026, 1, 15, tzinfo=UTC)
 
 
-def device(name="meter", identity=None):
+def device(name="meter", identity=None, frozen_after_s=None):
     return Device(
         name,
         Profile.model_validate(
             {
                 "profile": "test/meter@1", "vendor": "t", "model": "t", "kind": "meter", "protocol": "x", "identity": identity,
-                "points": {"power": {"unit": "kW"}, "energy": {"unit": "kWh", "poll": "slow"}},
+                "points": {"power": {"unit": "kW", "frozen_after_s": frozen_after_s}, "energy": {"unit": "kWh", "poll": "slow"}},
             }
         ),
     )  # fmt: skip
@@ -44,13 +44,13 @@ class Meter:
 
 
 class Bench:
-    def __init__(self, period_s=1.0, identity=None):
+    def __init__(self, period_s=1.0, identity=None, frozen_after_s=None, spans=None):
         async def advance(to):
             pass
 
         self.clock = LockstepClock(START, advance)
-        self.acquisition = Acquisition(self.clock, period_s)
-        self.device, self.meter = device(identity=identity), Meter(self.clock)
+        self.acquisition = Acquisition(self.clock, period_s, spans)
+        self.device, self.meter = device(identity=identity, frozen_after_s=frozen_after_s), Meter(self.clock)
         self.acquisition.add(self.device)
 
     async def until(self, seconds, at=None):
@@ -145,12 +145,47 @@ async def test_nothing_is_known_before_the_first_poll():
     assert "has not been reached yet" in bench.acquisition.blocked()["meter"]
 
 
-async def test_what_is_three_polls_old_is_stale():
+async def later(clock, seconds):
+    """Let time pass on a virtual clock with nobody polling."""
+
+    async def script():
+        with clock.busy():
+            await clock.sleep_until(clock.monotonic() + seconds)
+
+    driving = asyncio.create_task(clock.drive())
+    await script()
+    driving.cancel()
+
+
+async def test_what_is_three_polls_old_is_stale_whatever_the_wall_clock_says():
     bench = Bench()
-    bench.acquisition.take([Sample("meter.power", START - timedelta(seconds=3.5), 5.0)])
-    assert bench.acquisition.image(1)["meter.power"].reason == "stale for 4 s"
-    bench.acquisition.take([Sample("meter.power", START - timedelta(seconds=2.5), 5.0)])
+    bench.acquisition.take([Sample("meter.power", START - timedelta(hours=1), 5.0)])
+    await later(bench.clock, 2.5)
     assert bench.acquisition.image(1).value("meter.power") == 5.0
+    await later(bench.clock, 1.0)
+    assert bench.acquisition.image(2)["meter.power"].reason == "stale for 4 s"
+
+
+async def test_a_reading_that_never_moves_is_frozen_and_believed_again_when_it_does():
+    bench = Bench(frozen_after_s=10.0)
+    for second in range(0, 15, 5):
+        bench.acquisition.take([Sample("meter.power", START, 5.0)])
+        expected = "" if second < 10 else "frozen at 5 kW for 10 s"
+        assert bench.acquisition.image(second)["meter.power"].reason == expected
+        await later(bench.clock, 5.0)
+    bench.acquisition.take([Sample("meter.power", START, 5.001)])
+    assert bench.acquisition.image(20).value("meter.power") == 5.001
+
+
+async def test_what_is_beyond_the_connection_is_shown_and_not_believed():
+    bench = Bench(spans={"meter.power": (-30.0, 30.0)})
+    bench.acquisition.take([Sample("meter.power", START, 12000.0)])
+    sample = bench.acquisition.image(1)["meter.power"]
+    assert (sample.value, sample.quality, sample.reason) == (
+        12000.0,
+        Quality.UNCERTAIN,
+        "implausible: beyond -30..30 kW",
+    )
 
 
 async def test_fresh_samples_are_handed_out_once():

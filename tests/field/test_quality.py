@@ -2,12 +2,15 @@
 
 import math
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
+from energyctl.config import load_site
 from energyctl.core.points import Point, Quality, Sample
-from energyctl.field.quality import judge
+from energyctl.field.quality import judge, plausible_spans
 
+LARISSA = Path(__file__).parents[2] / "sites/larissa/town-hall.yaml"
 NOW = datetime(2026, 1, 15, tzinfo=UTC)
 SOC = Point(id="bat.soc", unit="1", minimum=0.0, maximum=1.0)
 FREE = Point(id="bat.power", unit="kW")
@@ -33,3 +36,11 @@ def test_judge(point, value, quality, reason):
 
 def test_a_bad_sample_keeps_its_reason():
     assert judge(Sample.bad("bat.soc", NOW, "sentinel 0xFFFF"), SOC).reason == "sentinel 0xFFFF"
+
+
+def test_what_is_plausible_follows_from_the_connection_and_the_resources():
+    spans = plausible_spans(load_site(LARISSA))
+    assert spans["meter.power"] == (-180.0, 180.0)
+    assert spans["storage.power"] == (-39.0, 39.0)
+    assert spans["inverter.power"] == (-52.0, 4.0)  # generating: a positive reading has the wrong sign
+    assert "storage.power_setpoint" not in spans and "charger.connected" not in spans
