@@ -228,7 +228,7 @@ class Dispatcher:
     def _hold(self, action: Action) -> None:
         now_s, previous = self._clock.monotonic(), self.held.get(action.point)
         changed = previous is None or previous.setpoint.value != action.setpoint.value
-        again = previous is not None and previous.effect is Effect.UNCONFIRMED and not changed
+        again = previous is not None and previous.effect is Effect.UNCONFIRMED
         self.held[action.point] = Holding(
             setpoint=action.setpoint,
             expires_at=now_s + self._lease_s,

@@ -23,7 +23,7 @@ from energyctl.control.tracking import Tracked
 from energyctl.core.clock import Clock, Turn
 from energyctl.core.errors import StoreError
 from energyctl.core.plan import Plan
-from energyctl.core.points import ProcessImage, Sample, Setpoint
+from energyctl.core.points import ProcessImage, Quality, Sample, Setpoint
 from energyctl.core.records import JournalEntry, JournalKind
 from energyctl.core.resources import BASE_LOAD
 from energyctl.field.acquire import Acquisition
@@ -73,6 +73,7 @@ class Controller:
         self._new_plan: Plan | None = None
         self._entries: list[JournalEntry] = []
         self._refused: dict[str, str] = {}
+        self._doubted: set[str] = set()
         self.overrides: dict[str, Setpoint] = {}
         self.cycle = 0
         self.missed = 0
@@ -162,6 +163,10 @@ class Controller:
         for name, state in self._acquisition.states.items():
             self._alarms.set("device-lost", name, state.last_error if state.quarantined else None, now)
             self._alarms.set("wrong-device", name, state.identity_error, now)
+        doubted = {p: s.reason for p, s in self.image.items() if s.quality is Quality.UNCERTAIN}
+        for point in sorted(self._doubted | doubted.keys()):
+            self._alarms.set("implausible", point, doubted.get(point), now)
+        self._doubted = set(doubted)
         lost = self.image.value(self._site.meter) is None and self.cycle > 3
         text = f"no good value: {self.image[self._site.meter].reason}" if lost else None
         self._alarms.set("meter-lost", self._site.meter, text, now)

@@ -76,6 +76,14 @@ async def test_two_tries_without_effect_are_an_alarm_and_then_peace(rig):
     assert "bat.set" in rig.dispatcher.on_hold()
 
 
+async def test_another_value_every_time_is_no_new_start(rig):
+    rig.driver.ignored = {"bat.set"}
+    await rig.do(ActionKind.WRITE, "bat.set", 12.0)
+    await rig.do(ActionKind.WRITE, "bat.set", 13.0)
+    assert rig.dispatcher.held["bat.set"].effect is Effect.HELD_OFF
+    assert [a.name for a in rig.alarms.standing] == ["not-effective"]
+
+
 async def test_a_value_that_takes_effect_clears_the_alarm(rig):
     rig.driver.ignored = {"bat.set"}
     await rig.do(ActionKind.WRITE, "bat.set", 12.0)
