@@ -7,6 +7,8 @@ The order for one action, on every path:
 3. the command goes out; 4. value (and, where the protocol shows it, the winning priority) are read back;
 5. the outcome is journaled. Written but not in effect twice in a row is an alarm, and the point is left alone for
    `HOLD_OFF_S`: we never fight an operator or another master.
+Where the protocol shows who commands a point, that is looked at before every write: while a higher priority does, nothing
+is written, an alarm says so, and it is looked at again every `LOOK_AGAIN_S`.
 What was in effect is compared with every image after that: a value that somebody else has changed is an alarm at once; it is
 written once more, and after the second time the point is left alone as well.
 
@@ -37,6 +39,7 @@ log = logging.getLogger(__name__)
 
 HOLD_OFF_S = 300.0
 RELEASE_AGAIN_S = 10.0
+LOOK_AGAIN_S = 30.0
 MAX_TRIES = 2
 OVERRULED_ONCE = 1
 """A value that others have changed is written again so often before the point is left alone."""
@@ -66,6 +69,7 @@ class Dispatcher:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._turn: AbstractAsyncContextManager[None] = asyncio.Lock() if clock.virtual else nullcontext()
         self._outcomes: list[JournalEntry] = []
+        self._yielding: dict[str, tuple[float, str]] = {}
         self.cycle = 0
         self.held: dict[str, Holding] = {}
         self.counts = {"written": 0, "refreshed": 0, "refused": 0, "failed": 0, "released": 0}
@@ -83,11 +87,12 @@ class Dispatcher:
     def on_hold(self) -> dict[str, str]:
         """Points left alone for now, and why."""
         now_s = self._clock.monotonic()
-        return {
+        left = {
             point: f"{point} did not take our value twice; left alone for {holding.hold_until - now_s:.0f} s more"
             for point, holding in self.held.items()
             if holding.effect is Effect.HELD_OFF and holding.hold_until > now_s
         }
+        return left | {point: text for point, (until, text) in self._yielding.items() if until > now_s}
 
     def adopt(self, owned: Sequence[Owned]) -> None:
         """Take over what an earlier run left and could not be handed back at the start: it is tried again and again, and
@@ -120,6 +125,9 @@ class Dispatcher:
         for _, holding in sorted(self.held.items()):
             if holding.effect is Effect.EFFECTIVE and (detail := self._changed(holding.setpoint, image)):
                 self._overruled(holding, detail)
+        for point, (until, _) in list(self._yielding.items()):
+            if self._clock.monotonic() > until + LOOK_AGAIN_S:  # nobody has wanted it since
+                self._yield_no_more(point)
 
     def _changed(self, setpoint: Setpoint, image: ProcessImage) -> str:
         """What is not as we left it, "" when all is or cannot be seen."""
@@ -189,6 +197,9 @@ class Dispatcher:
     async def _write(self, device: Device, driver: Driver, action: Action) -> None:
         setpoint, group = action.setpoint, group_of(device, action.point.partition(".")[2])
         try:
+            if commanding := await self._commanded(driver, action.point):
+                self._give_way(setpoint, commanding)
+                return
             await self._take_over(driver, group)
             self._hold(action)
             result = await driver.write(device.profile.command(device.id, group.name, setpoint.value, self._lease_s))
@@ -200,6 +211,28 @@ class Dispatcher:
                 self._not_effective(setpoint, JournalKind.FAILED, f"{result.reason}; left changed: {result.stuck}")
         except EnergyctlError as error:
             self._not_effective(setpoint, JournalKind.FAILED, str(error))
+
+    async def _commanded(self, driver: Driver, point: str) -> str:
+        """Which higher priority commands a point now, in words; "" when none does or the protocol has no such thing."""
+        if not isinstance(driver, ShowsPriority):
+            return ""
+        slots = dict(await driver.priorities(point))
+        higher = [slot for slot in sorted(slots) if slot < driver.our_priority]
+        return f"priority {higher[0]} commands {slots[higher[0]]:g}" if higher else ""
+
+    def _give_way(self, setpoint: Setpoint, commanding: str) -> None:
+        """Somebody above us has the point: nothing is written, and what is held of it waits."""
+        point, until = setpoint.point, self._clock.monotonic() + LOOK_AGAIN_S
+        if point not in self._yielding:
+            self._record(JournalKind.REFUSED, setpoint, None, f"not written: {commanding}")
+        self._yielding[point] = until, f"{point}: {commanding}; looked at again in {LOOK_AGAIN_S:g} s"
+        if point in self.held:
+            self.held[point] = replace(self.held[point], effect=Effect.HELD_OFF, hold_until=until, tries=0)
+        self._alarms.raise_("overridden", point, commanding, self._clock.now())
+
+    def _yield_no_more(self, point: str) -> None:
+        if self._yielding.pop(point, None) is not None:
+            self._alarms.clear("overridden", point, self._clock.now())
 
     async def _take_over(self, driver: Driver, group: Group) -> None:
         new = [point for point in group.points if point not in self._found]
@@ -247,10 +280,7 @@ class Dispatcher:
         wanted = {f"{device.id}.{name}": value for name, value in _settled(device, setpoint).items()}
         samples = {sample.point: sample for sample in await driver.read(list(wanted))}
         self._take(samples.values())
-        slots, ours = {}, 0
-        if isinstance(driver, ShowsPriority):
-            slots, ours = dict(await driver.priorities(action.point)), driver.our_priority
-        higher = [slot for slot in sorted(slots) if slot < ours]
+        higher = await self._commanded(driver, action.point)
         wrong = next((part for part, value in wanted.items() if _differs(device, samples[part], value)), None)
         if not higher and wrong is None:
             self._effective(setpoint, samples[point.id].value)
@@ -258,11 +288,12 @@ class Dispatcher:
         wrong = wrong or point.id
         detail = _found(device, wrong, wanted[wrong], samples[wrong], point.id)
         if higher:
-            detail += f"; priority {higher[0]} commands {slots[higher[0]]:g}"
+            detail += f"; {higher}"
         self._not_effective(setpoint, JournalKind.FAILED, detail)
 
     def _effective(self, setpoint: Setpoint, value: float | None) -> None:
         holding = self.held[setpoint.point]
+        self._yield_no_more(setpoint.point)
         quiet = self._clock.monotonic() - holding.overruled_at >= HOLD_OFF_S
         overruled = 0 if quiet else holding.overruled
         self.held[setpoint.point] = replace(holding, effect=Effect.EFFECTIVE, tries=1, overruled=overruled)
@@ -296,6 +327,7 @@ class Dispatcher:
             self.held.pop(setpoint.point, None)
             for point in group.points:
                 self._outcomes.append(self._entry(JournalKind.RELEASED, point, self._found.pop(point, None)))
+            self._yield_no_more(setpoint.point)
             for name in ("not-released", "overruled"):
                 self._alarms.clear(name, setpoint.point, now)
         else:

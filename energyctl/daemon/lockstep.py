@@ -1,9 +1,10 @@
 """The daemon's side of lockstep: asks the simulated site to move time on, and waits until all it pushed has arrived.
 
 Line JSON over a Unix socket. The site greets with {"now", "end", "step_s"}; every {"advance": time} is answered, once the
-plant has stepped there and everything was sent out, by {"now", "pushed": {device: notifications sent so far}}, with
-"done": true at the end of the run. Waiting for the pushed notifications makes subscriptions as deterministic as polls; what
-arrives while the site moves belongs to the time it moves to, so `SiteClock` shows that time already.
+plant has stepped there and everything was sent out, by {"now", "pushed": {device: notifications sent so far},
+"clock_off_s"}, with "done": true at the end of the run. "clock_off_s" puts our wall clock wrong by so much, once the move
+is over; the clock that never jumps goes on. Waiting for the pushed notifications makes subscriptions as deterministic as
+polls; what arrives while the site moves belongs to the time it moves to, so `SiteClock` shows that time already.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,8 @@ class Lockstep:
         self._drivers: list[Subscribes] = []
         self.moving_to: datetime | None = None
         """The time that the site is being moved to; None while it stands still."""
+        self.clock_off = timedelta()
+        """How far our wall clock is to be off."""
         self.start: datetime
         self.step_s = 60.0
 
@@ -54,6 +57,7 @@ class Lockstep:
         self._writer.write(json.dumps({"advance": to.isoformat()}).encode() + b"\n")
         answer = await self._receive()
         await self._arrived(answer.get("pushed", {}))
+        self.clock_off = timedelta(seconds=answer.get("clock_off_s", 0.0))
         self.moving_to = None
         if answer.get("done"):
             self._on_done()
@@ -87,11 +91,11 @@ class Lockstep:
 
 
 class SiteClock(LockstepClock):
-    """The virtual clock of a simulated site."""
+    """The virtual clock of a simulated site; what it says may be off, how it goes is not."""
 
     def __init__(self, site: Lockstep) -> None:
         super().__init__(site.start, site.advance)
         self._site = site
 
     def now(self) -> datetime:
-        return self._site.moving_to or super().now()
+        return (self._site.moving_to or super().now()) + self._site.clock_off

@@ -28,15 +28,15 @@ NOTHING_LEFT = (0, 2, 9)
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-def supervise(args: Sequence[str]) -> int:
-    """Run `python -m energyctl.daemon ARGS` until it ends; hand back when it ended badly. Returns the exit code."""
+def supervise(args: Sequence[str], program: Sequence[str] = ("-m", "energyctl.daemon")) -> int:
+    """Run `python PROGRAM ARGS` until it ends; hand back when it ended badly. Returns the exit code."""
     with tempfile.TemporaryDirectory(prefix="energyctl-") as directory:
         address = str(Path(directory) / "notify")
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         listener.bind(address)
         signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
         child = subprocess.Popen(
-            [sys.executable, "-m", "energyctl.daemon", *args, "--stop-on-eof"],
+            [sys.executable, *program, *args, "--stop-on-eof"],
             stdin=subprocess.PIPE,
             env={**os.environ, "NOTIFY_SOCKET": address, "WATCHDOG_USEC": str(int(WATCHDOG_S * 1e6))},
         )

@@ -140,17 +140,26 @@ async def test_an_enable_that_does_not_take_is_not_in_effect(rig):
     assert outcomes[0].detail == "bat.enable: wrote 1, read back 0"
 
 
-async def test_a_higher_slot_is_named(rig):
-    rig.driver.ignored = {"hp.set"}
-    rig.driver.slots = {"hp.set": {8: 19.0}}
+@pytest.mark.parametrize("theirs", [19.0, 22.0])
+async def test_while_a_higher_priority_commands_nothing_is_written_whatever_its_value(rig, theirs):
+    rig.driver.slots = {"hp.set": {8: theirs}}
     outcomes = await rig.do(ActionKind.WRITE, "hp.set", 22.0)
-    assert outcomes[0].detail == "wrote 22, read back 19 °C; priority 8 commands 19"
+    assert outcomes[0].detail == f"not written: priority 8 commands {theirs:g}"
+    assert rig.events == [] and rig.dispatcher.held == {}
+    assert rig.dispatcher.on_hold()["hp.set"].startswith(f"hp.set: priority 8 commands {theirs:g}")
+    assert [(a.name, a.subject) for a in rig.alarms.standing] == [("overridden", "hp.set")]
 
 
-async def test_a_higher_slot_with_the_same_value_is_an_override_all_the_same(rig):
-    rig.driver.slots = {"hp.set": {8: 22.0}}
-    outcomes = await rig.do(ActionKind.WRITE, "hp.set", 22.0)
-    assert outcomes[0].detail == "wrote 22, read back 22 °C; priority 8 commands 22"
+async def test_what_is_held_waits_while_a_person_has_the_point_and_goes_on_after(rig):
+    await rig.do(ActionKind.WRITE, "hp.set", 22.0)
+    rig.driver.slots["hp.set"][8] = 25.0
+    rig.events.clear()
+    await rig.do(ActionKind.WRITE, "hp.set", 23.0)
+    assert rig.events == [] and rig.dispatcher.held["hp.set"].effect is Effect.HELD_OFF
+    del rig.driver.slots["hp.set"][8]
+    await rig.do(ActionKind.WRITE, "hp.set", 23.0)
+    assert rig.events == [("hp.set", 23.0)]
+    assert rig.dispatcher.held["hp.set"].effect is Effect.EFFECTIVE and rig.alarms.standing == []
 
 
 async def test_a_refusal_of_the_device_keeps_its_words(rig):
