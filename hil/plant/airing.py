@@ -38,8 +38,18 @@ def ahu_power(params: AhuParams, open_now: bool, flush: bool) -> float:
 def co2_step(params: AhuParams, ppm: float, share_in_use: float, open_now: bool, flush: bool, hours: float) -> float:
     """CO2 after a step [ppm], exact for constant inputs."""
     flow = params.leak_m3_h + (params.fan_m3_h if open_now else 0.0) + (params.flush_m3_h if flush else 0.0)
-    settled = OUTDOOR_PPM + 1e6 * _CO2_M3_H * params.people * share_in_use / flow
-    return settled + (ppm - settled) * exp(-flow / params.volume_m3 * hours)
+    return co2_after(ppm, params.people * share_in_use, flow, params.volume_m3, hours)
+
+
+def co2_after(ppm: float, people: float, flow_m3_h: float, volume_m3: float, hours: float) -> float:
+    """CO2 of a room after a step [ppm], exact for constant people and fresh air > 0 [m3/h]."""
+    settled = OUTDOOR_PPM + 1e6 * _CO2_M3_H * people / flow_m3_h
+    return settled + (ppm - settled) * exp(-flow_m3_h / volume_m3 * hours)
+
+
+def fresh_air_m3_h(people: float, most_ppm: float) -> float:
+    """The fresh air that keeps a room with `people` at `most_ppm` or below in the long run [m3/h]."""
+    return 1e6 * _CO2_M3_H * people / (most_ppm - OUTDOOR_PPM)
 
 
 def fan_speed(open_now: bool, flush: bool) -> float:

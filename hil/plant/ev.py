@@ -78,12 +78,21 @@ def missing_kwh(params: EvParams, state: EvState) -> float:
 
 def ev_step(params: EvParams, state: EvState, limit_a: float, hours: float) -> tuple[EvState, float]:
     """(state, power [kW]) of a step under a current limit."""
-    missing, talking = missing_kwh(params, state), state.there_s < params.handshake_s
-    state = replace(state, there_s=state.there_s + hours * 3600)
-    if state.visit is None or talking or missing <= 0.0 or limit_a < LEAST_A:
+    missing, there_s = missing_kwh(params, state), state.there_s
+    state = replace(state, there_s=there_s + hours * 3600)
+    if state.visit is None:
         return state, 0.0
-    slow = params.taper * params.visits[state.visit].needs_kwh
-    share = 1.0 if missing >= slow else max(0.25, missing / slow)
-    by_limit = limit_a * params.volts * params.phases / 1000
-    power = min(by_limit, params.car_max_kw * share, missing / hours)
+    power = car_power(params, params.visits[state.visit].needs_kwh, missing, there_s, limit_a, hours)
     return replace(state, charged_kwh=state.charged_kwh + power * hours), power
+
+
+def car_power(
+    params: EvParams, needs_kwh: float, missing_kwh: float, there_s: float, limit_a: float, hours: float
+) -> float:
+    """What a car that needs so much in all, of which so much is missing, and that has been there for so long, takes [kW]."""
+    if there_s < params.handshake_s or missing_kwh <= 0.0 or limit_a < LEAST_A:
+        return 0.0
+    slow = params.taper * needs_kwh
+    share = 1.0 if missing_kwh >= slow else max(0.25, missing_kwh / slow)
+    by_limit = limit_a * params.volts * params.phases / 1000
+    return min(by_limit, params.car_max_kw * share, missing_kwh / hours)

@@ -56,6 +56,31 @@ POINTS = {
         "setpoint_mode": " rw",
         "setpoint_timeout": "s rw",
     },
+    "generic/boiler@1": {
+        "power": "kW",
+        "supply_temp": "°C",
+        "return_temp": "°C",
+        "fuel_power": "kW",
+        "supply_setpoint": "°C rw",
+        "enable": " rw",
+    },
+    "generic/hot-water-tank@1": {"top_temp": "°C", "bottom_temp": "°C", "power": "kW", "setpoint": "°C rw"},
+    "generic/pool@1": {
+        "power": "kW",
+        "water_temp": "°C",
+        "air_temp": "°C",
+        "cover": "",
+        "setpoint": "°C rw",
+        "pump": " rw",
+    },
+    "generic/pump-station@1": {
+        "power": "kW",
+        "level": "1",
+        "inflow": "m3/h",
+        "outflow": "m3/h",
+        "pumps_running": "",
+        "pumps_wanted": " rw",
+    },
 }
 
 
