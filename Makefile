@@ -6,13 +6,18 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint check bench lock clean setup
+.PHONY: demo test interop lint check bench lock clean setup
 
 demo: setup
 	@$(BIN)/energyctl demo
 
 test: setup
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
+
+# Other people's clients against the simulated devices; installs the clients (Debian packages as root, npm's in build/interop).
+interop: setup
+	@tests/interop/install.sh build/interop
+	@$(BIN)/python -m pytest tests/interop
 
 lint: setup
 	@$(BIN)/ruff check .
