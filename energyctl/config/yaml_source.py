@@ -44,6 +44,7 @@ _WORDS: dict[str, bool | None] = {"true": True, "True": True, "TRUE": True, "fal
 _WORDS |= {"FALSE": False, "": None, "~": None, "null": None, "Null": None, "NULL": None}
 _HINTS = (
     ("'\\t'", "a tab; indent with spaces"),
+    ("character '@'", "a text that begins with '@' needs quotes"),
     (
         "mapping values are not allowed",
         "a ':' where none can be; is the line above indented alike, or are quotes missing?",

@@ -9,8 +9,9 @@ The order for one action, on every path:
    `HOLD_OFF_S`: we never fight an operator or another master.
 Where the protocol shows who commands a point, that is looked at before every write: while a higher priority does, nothing
 is written, an alarm says so, and it is looked at again every `LOOK_AGAIN_S`.
-What was in effect is compared with every image after that: a value that somebody else has changed is an alarm at once; it is
-written once more, and after the second time the point is left alone as well.
+What was in effect is compared with every image after that, and with what is there just before the next write: a value that
+somebody else has changed is an alarm at once; it is written once more, and after the second time the point is left alone as
+well.
 
 A device that is still busy with the last actions gets no new ones; the next cycle looks again. Devices are written to in
 parallel; in lockstep, where two runs must leave one journal, one after the other.
@@ -129,13 +130,29 @@ class Dispatcher:
             if self._clock.monotonic() > until + LOOK_AGAIN_S:  # nobody has wanted it since
                 self._yield_no_more(point)
 
-    def _changed(self, setpoint: Setpoint, image: ProcessImage) -> str:
+    async def _was_changed(self, device: Device, driver: Driver, point: str) -> bool:
+        """Whether somebody else has changed a value of ours that was in effect; then it is dealt with."""
+        holding = self.held.get(point)
+        if holding is None or holding.effect is not Effect.EFFECTIVE:
+            return False
+        parts = [f"{device.id}.{name}" for name in _settled(device, holding.setpoint)]
+        shown = {sample.point: sample for sample in await driver.read(parts)}
+        self._take(shown.values())
+        detail = self._changed(holding.setpoint, shown)
+        if detail:
+            self._overruled(holding, detail)
+        return bool(detail)
+
+    def _changed(self, setpoint: Setpoint, shown: Mapping[str, Sample]) -> str:
         """What is not as we left it, "" when all is or cannot be seen."""
         device = self._devices[setpoint.point.partition(".")[0]]
         for name, value in _settled(device, setpoint).items():
             part = f"{device.id}.{name}"
-            if image.value(part) is not None and _differs(device, image[part], value):
-                return _found(device, part, value, image[part], setpoint.point).replace("read back", "now shows")
+            sample = shown.get(part)
+            if sample is None or sample.value is None or sample.quality is not Quality.GOOD:
+                continue
+            if _differs(device, sample, value):
+                return _found(device, part, value, sample, setpoint.point, "now shows")
         return ""
 
     def _overruled(self, holding: Holding, detail: str) -> None:
@@ -197,6 +214,8 @@ class Dispatcher:
     async def _write(self, device: Device, driver: Driver, action: Action) -> None:
         setpoint, group = action.setpoint, group_of(device, action.point.partition(".")[2])
         try:
+            if await self._was_changed(device, driver, action.point):
+                return
             if commanding := await self._commanded(driver, action.point):
                 self._give_way(setpoint, commanding)
                 return
@@ -356,8 +375,8 @@ def _differs(device: Device, sample: Sample, value: float) -> bool:
     return sample.value is None or abs(sample.value - value) > device.points[sample.point].tolerance
 
 
-def _found(device: Device, part: str, value: float, sample: Sample, point: str) -> str:
+def _found(device: Device, part: str, value: float, sample: Sample, point: str, verb: str = "read back") -> str:
     """What was written to a part of a command and what is there, in words; the part is named if it is not the point."""
     unit = device.points[part].unit
     found = "nothing readable" if sample.value is None else f"{sample.value:g} {unit}".strip()
-    return f"{'' if part == point else part + ': '}wrote {value:g}, read back {found}"
+    return f"{'' if part == point else part + ': '}wrote {value:g}, {verb} {found}"

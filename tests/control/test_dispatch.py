@@ -120,6 +120,16 @@ async def test_what_others_change_is_noticed_written_once_more_and_then_left_to_
     assert holding.hold_until == pytest.approx(holding.written_at + HOLD_OFF_S, abs=1)
 
 
+async def test_what_others_changed_is_not_written_over_without_a_look(rig):
+    await rig.do(ActionKind.WRITE, "bat.set", 12.0)
+    rig.driver.values["bat.set"] = 20.0
+    rig.events.clear()
+    await rig.do(ActionKind.WRITE, "bat.set", 13.0)
+    assert rig.events == [] and [a.name for a in rig.alarms.standing] == ["overruled"]
+    await rig.do(ActionKind.WRITE, "bat.set", 13.0)
+    assert ("bat.set", 13.0) in rig.events
+
+
 async def test_a_command_that_somebody_switches_off_is_overruled(rig):
     await rig.do(ActionKind.WRITE, "bat.set", 12.0)
     rig.driver.values["bat.enable"] = 0.0
