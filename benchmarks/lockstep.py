@@ -78,12 +78,14 @@ def modbus_only(folder: Path) -> Path:
     return path
 
 
-def scenario(folder: Path, hours: float) -> Path:
-    """The winter day, as long as wanted."""
+def scenario(folder: Path, hours: float, site: Path) -> Path:
+    """The winter day, as long as wanted, with the parts that a site has."""
     yaml = YAML()
-    data = yaml.load(SCENARIO.read_text())
-    data |= {"hours": hours, "measured": str(LARISSA / data["measured"])}
-    path = folder / "day.yaml"
+    data, known = yaml.load(SCENARIO.read_text()), yaml.load(site.read_text())["resources"]
+    data |= {"lasts": f"{hours:g} h", "site": str(site)}
+    data["outside"]["measured"] = str(LARISSA / data["outside"]["measured"])
+    data["plant"] = {part: values for part, values in data["plant"].items() if part in known}
+    path = folder / f"{site.stem}-day.yaml"
     with path.open("w") as file:
         yaml.dump(data, file)
     return path
@@ -177,14 +179,15 @@ def main() -> None:
     hours = QUICK_H if "--quick" in sys.argv[1:] else 24.0
     with tempfile.TemporaryDirectory(prefix="energyctl-bench-") as name:
         folder = Path(name)
-        day, town_hall = scenario(folder, hours), LARISSA / "town-hall.yaml"
+        town_hall = LARISSA / "town-hall.yaml"
         cases = [
             ("three protocols, rules", town_hall, "rules"),
             ("three protocols, plan", town_hall, "plan"),
             ("Modbus alone, rules", modbus_only(folder), "rules"),
         ]
         rows = [
-            run(case, site, strategy, day, folder / str(number)) for number, (case, site, strategy) in enumerate(cases)
+            run(case, site, strategy, scenario(folder, hours, site), folder / str(number))
+            for number, (case, site, strategy) in enumerate(cases)
         ]
     busy = os.getloadavg()[0]
     print(

@@ -30,11 +30,10 @@ NORMAL_99 = 2.576
 SHARE = 0.05
 QUICK_UNITS = 20_000
 AT_ONCE = 48
-"""Datagrams sent before those that come are read; the socket buffers hold several times as many."""
-PAUSE_S = 0.03
-"""How long the last of them is waited for; as it may be lost, not for long."""
+"""Datagrams sent before the echo server is asked whether it has them; the socket buffers hold several times as many."""
 WINDOW = 1 << 14
 """Bytes sent over TCP that have not come back; more would only lie in front of the proxy."""
+GIVE_UP_S = 10.0
 QUIET_S = 1.5
 """Longer than a proxy holds a unit back."""
 DELAYS_MS = {10: 400, 50: 120, 200: 40, 1000: 10}
@@ -47,11 +46,13 @@ import select, socket
 udp, tcp = socket.socket(type=socket.SOCK_DGRAM), socket.create_server(("127.0.0.1", 0))
 udp.bind(("127.0.0.1", 0))
 print(udp.getsockname()[1], tcp.getsockname()[1], flush=True)
-open_ = [udp, tcp]
+open_, heard = [udp, tcp], 0
 while True:
     for sock in select.select(open_, [], [])[0]:
         if sock is udp:
-            udp.sendto(*udp.recvfrom(2048))
+            data, address = udp.recvfrom(2048)
+            heard += data != b"?"
+            udp.sendto(data if data != b"?" else b"%d" % heard, address)
         elif sock is tcp:
             open_.append(tcp.accept()[0])
             open_[-1].setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -171,25 +172,39 @@ def jitter_chance(jitter_s: float, count: int) -> float:
     return NORMAL_99 * jitter_s / (2 * count**0.5)
 
 
-def arrivals(transport: Transport, address: Address, count: int) -> list[int]:
+def arrivals(transport: Transport, address: Address, far: Address, count: int) -> list[int]:
     """The numbers of the units that came back, in order; all are sent as fast as they come."""
     sock = connect(transport, address)
     sock.setblocking(False)
-    return datagrams(sock, count) if transport == "udp" else stream(sock, count)
+    return datagrams(sock, connect("udp", far), count) if transport == "udp" else stream(sock, count)
 
 
-def datagrams(sock: socket.socket, count: int) -> list[int]:
+def datagrams(sock: socket.socket, direct: socket.socket, count: int) -> list[int]:
     """A few at a time, so that no buffer on the way overflows: nothing but the proxy shall lose any."""
     came: list[int] = []
+    before = heard(direct)
     for start in range(0, count, AT_ONCE):
-        batch = range(start, min(start + AT_ONCE, count))
-        for number in batch:
+        upto = min(start + AT_ONCE, count)
+        for number in range(start, upto):
             sock.send(frame(number))
-        while select.select([sock], [], [], PAUSE_S)[0]:
-            came.append(int.from_bytes(sock.recv(2048)[8:], "big"))
-            if came[-1] == batch[-1]:
-                break
-    while select.select([sock], [], [], QUIET_S)[0]:
+        sent_at = time.monotonic()
+        while heard(direct) < before + upto:
+            came += waiting(sock, 0.0)
+            if time.monotonic() > sent_at + GIVE_UP_S:
+                sys.exit("datagrams do not come to the echo server; is this machine too busy?")
+    return came + waiting(sock, QUIET_S)
+
+
+def heard(direct: socket.socket) -> int:
+    """How many datagrams the echo server has had, asked past the proxy."""
+    direct.send(b"?")
+    return int(direct.recv(64))
+
+
+def waiting(sock: socket.socket, patience_s: float) -> list[int]:
+    """The numbers of the datagrams that came, until none comes for so long."""
+    came = []
+    while select.select([sock], [], [], patience_s)[0]:
         came.append(int.from_bytes(sock.recv(2048)[8:], "big"))
     return came
 
@@ -216,7 +231,7 @@ def shares(transport: Transport, far: Address, quick: bool) -> Iterator[Row]:
     for what in ("good", "loss", "duplicate", "reorder"):
         bad = [f"--{what}", f"{SHARE:.0%}"] if what != "good" else []
         with Line(transport, far, *bad, "--direction", "to_client", "--seed", "20") as line:
-            came = arrivals(transport, line.address, count)
+            came = arrivals(transport, line.address, far, count)
             own = line.end()["to_client"]
         if own["seen"] != count:
             sys.exit(

@@ -35,3 +35,5 @@ class Ailments:
     """Every register (object instance, numeric node id) is this much further on, as after a change of firmware."""
     deaf: set[str] = field(default_factory=set)
     """Points that acknowledge a write and do not take it."""
+    takes: dict[str, list[Callable[[float], float]]] = field(default_factory=dict)
+    """By point: what the device makes of a value that is written to it [canonical], in order."""

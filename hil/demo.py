@@ -26,8 +26,9 @@ from energyctl.core.plan import Plan
 from energyctl.core.resources import Outlook
 
 from . import scenario as scenarios
-from .foresight import foresee
+from .foresight import Truth, foresee
 from .outcome import Day, Outcome, of_plan, of_trace, read_trace
+from .plant.parts import AirHandler, Switched
 from .report import DayResult, tell
 from .run import RunResult, run_pair
 from .scenario import Scenario
@@ -138,19 +139,28 @@ def _judge(day: Day, runs: Sequence[RunResult], folder: Path) -> DayResult:
 
 def foreseen(day: Day) -> Plan:
     """The plan of one who knew the day (see `hil.foresight`), by the site's own planner."""
-    planner = load_planner(day.site.planner.use)
-    return foresee(day.scenario, day.site, planner, day.rates, day.stock_price_eur, day.comforts, _airing(day))
+    planner, truth = load_planner(day.site.planner.use), Truth.of(day.scenario, day.site)
+    return foresee(truth, planner, day.rates, day.stock_price_eur, day.comforts, _due(day))
 
 
-def _airing(day: Day) -> Shiftable | None:
-    """The airing that is due, with the power that it really draws."""
+def _due(day: Day) -> list[Shiftable]:
+    """The runs that are due, each with the power that it really draws."""
     outlook = Outlook(day.rates.horizon, {}, {}, day.rates.import_price, day.site.view)
     found = [flex for item in day.site.resources if item.kind == "deferrable" for flex in item.flexibility(outlook)]
-    runs = [flex for flex in found if isinstance(flex, Shiftable)]
-    if not runs:
-        return None
-    draws = day.scenario.plant.ahu.flush_kw
-    return replace(runs[0], id="airing", profile_kw=(draws,) * len(runs[0].profile_kw))
+    return [
+        replace(run, profile_kw=(_draws(day, run),) * len(run.profile_kw))
+        for run in found
+        if isinstance(run, Shiftable)
+    ]
+
+
+def _draws(day: Day, run: Shiftable) -> float:
+    match day.plant.parts[run.id]:
+        case AirHandler(params=params):
+            return params.flush_kw
+        case Switched(params=params):
+            return params.draws_kw
+    return run.profile_kw[0]
 
 
 def _draw(day: Day, ours: Outcome, others: Sequence[Outcome], folder: Path) -> Path | None:

@@ -99,10 +99,20 @@ class SimDevice:
         self._commanded.clear()
         for name, spec in self.profile.points.items():
             if spec.access is Access.READ_WRITE and spec.memory == "ram":
-                self.written.pop(name, None)
-                if self.values[name] != self.defaults[name]:
-                    self.values[name] = self.defaults[name]
-                    self._changed.add(name)
+                self.lapse(name)
+
+    def lapse(self, name: str) -> None:
+        """The device forgets what was written to a point, and who commands it, and goes its own way."""
+        self._commanded.discard(name)
+        self.written.pop(name, None)
+        if self.values[name] != self.defaults[name]:
+            self.values[name] = self.defaults[name]
+            self._changed.add(name)
+
+    def write_beside(self, name: str, value: float, *, via: str) -> None:
+        """A write that did not come through the device's server, which learns of it with the next push. As `write`."""
+        self.write(name, value, via=via)
+        self._changed.add(name)
 
     def write(self, name: str, value: float, *, via: str = "", effective: float | None = None) -> None:
         """Take a value from the wire and log it. Raises WriteRejected, which is logged too.
@@ -117,7 +127,10 @@ class SimDevice:
             return
         if effective is not None:
             self._commanded.add(name)
-        self.values[name] = value if effective is None else effective
+        held = value if effective is None else effective
+        for take in self.ail.takes.get(name, ()):
+            held = take(held)
+        self.values[name] = held
         self.written[name] = self.time
 
     def relinquish(self, name: str, *, via: str = "", effective: float | None = None) -> None:

@@ -46,6 +46,6 @@ class EventLog:
     def __init__(self) -> None:
         self.events: list[Event] = []
 
-    def add(self, time: datetime, kind: Happened, subject: str, text: str = "", **data: Plain) -> None:
+    def add(self, time: datetime, kind: Happened, subject: str, text: str = "", /, **data: Plain) -> None:
         """Write one down."""
         self.events.append(Event(time, kind, subject, text, data))

@@ -11,13 +11,13 @@ where it can be kept.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from energyctl.config import Site
-from energyctl.core.comfort import Comfort, WeekSchedule
+from energyctl.core.comfort import Comfort
 from energyctl.core.flexibility import AC, HARD, Converter, Curtailable, Fixed, Flexibility, Shiftable, Storage
 from energyctl.core.plan import Plan
 from energyctl.core.planner import RESERVE, GridLimits, Planner, PlanRequest, SolverSettings
@@ -27,11 +27,13 @@ from energyctl.core.tariff import RateTable
 from energyctl.core.timeline import Horizon, mean
 
 from .measured import Measured, Weather
+from .plant import Plant, build
 from .plant.battery import BatteryParams
 from .plant.building import ZoneInputs, ZoneParams, ZoneState, gains, zone_step
 from .plant.ev import Visit, present
 from .plant.generation import available_kw
 from .plant.heat_pump import full_cop
+from .plant.parts import AirHandler, Charger, HeatPump, Roof, Room, Store, Wing
 from .scenario import Scenario
 
 STEP_S = 900
@@ -69,20 +71,23 @@ class Known:
 
 @dataclass(frozen=True)
 class Truth:
-    """A scenario over a horizon of quarter hours, as it will be: weather by the minute, means by the step."""
+    """A scenario over a horizon of quarter hours, as it will be: weather by the minute, means by the step, every part."""
 
-    scenario: Scenario
     site: Site
     horizon: Horizon
-    measured: Measured
+    plant: Plant
     zone: ZoneInfo
 
     @classmethod
     def of(cls, scenario: Scenario, site: Site) -> Truth:
         """The whole run of a scenario."""
-        steps = int(scenario.hours * 3600 // STEP_S)
-        horizon = Horizon(scenario.start(site.timezone), STEP_S, steps)
-        return cls(scenario, site, horizon, scenario.series(site.path.parent, site.timezone), ZoneInfo(site.timezone))
+        horizon = Horizon(scenario.start(site.timezone), STEP_S, int(scenario.lasts // STEP_S))
+        return cls(site, horizon, build(site, scenario), ZoneInfo(site.timezone))
+
+    @property
+    def measured(self) -> Measured:
+        """What happens outside."""
+        return self.plant.measured
 
     def minutes(self, step: int) -> range:
         """The minutes of the measured series in a step."""
@@ -102,66 +107,87 @@ class Truth:
         """Mean base load of a step."""
         return mean([self.measured.load_kw[minute] for minute in self.minutes(step)])
 
-    def covers(self, schedule: WeekSchedule, step: int) -> bool:
-        """Whether a weekly schedule covers the start of a step."""
-        return schedule.covers(self.horizon.time(step).astimezone(self.zone))
+    def local(self, step: int) -> datetime:
+        """The start of a step, site-local."""
+        return self.horizon.time(step).astimezone(self.zone)
+
+    def blown(self, step: int) -> float:
+        """Share of the air handlers whose fan runs by its hours."""
+        airs = self.plant.of_kind(AirHandler)
+        return sum(air.hours.cover(self.local(step)) for air in airs) / len(airs) if airs else 0.0
 
 
 def foresee(
-    scenario: Scenario,
-    site: Site,
+    truth: Truth,
     planner: Planner,
     rates: RateTable,
     stock_price_eur: float,
-    comforts: Sequence[Comfort],
-    airing: Shiftable | None = None,
+    comforts: Mapping[str, Comfort],
+    runs: Sequence[Shiftable] = (),
 ) -> Plan:
-    """The plan of a scenario by one who knew it; `comforts` per zone. Raises PlanError."""
-    truth = Truth.of(scenario, site)
-    fixed = [*_fixed(truth), *([] if airing is None else [airing])]
-    fixed += [_battery(truth, stock_price_eur), *_cars(truth, stock_price_eur), _heat_pump(truth)]
-    neighbours: list[Sequence[float]] = [[mean([c.heat, c.cool])] * truth.horizon.steps for c in comforts]
+    """The plan by one who knew it all; `comforts` by zone, `runs` are those that are due. Raises PlanError."""
+    plant, steps = truth.plant, range(truth.horizon.steps)
+    fixed = [*_fixed(truth), *runs, *(_battery(truth, store, stock_price_eur) for store in plant.of_kind(Store))]
+    fixed += [*_cars(truth, stock_price_eur), *(_heat_pump(truth, pump) for pump in plant.of_kind(HeatPump))]
+    air = {room.id: [_middle(comforts[room.id]) for _ in steps] for room in plant.of_kind(Room) if room.id in comforts}
     plan: Plan | None = None
     for _ in range(2):
-        zones = [_zone(truth, i, comforts[i], neighbours[1 - i]) for i in range(len(comforts))]
-        plan = planner.plan(_request(truth, site, rates, [*fixed, *zones]))
-        neighbours = [[state[0] for state in plan.states[zone.id]][:-1] for zone in zones]
+        zones = [zone for pump in plant.of_kind(HeatPump) for zone in _zones(truth, pump, comforts, air)]
+        plan = planner.plan(_request(truth, rates, [*fixed, *zones]))
+        air |= {zone.id: [state[0] for state in plan.states[zone.id]][:-1] for zone in zones}
     assert plan is not None
     return plan
 
 
-def _request(truth: Truth, site: Site, rates: RateTable, flex: Sequence[Flexibility]) -> PlanRequest:
+def _middle(comfort: Comfort) -> float:
+    return mean([comfort.heat, comfort.cool])
+
+
+def _request(truth: Truth, rates: RateTable, flex: Sequence[Flexibility]) -> PlanRequest:
     more = 1 / (1 - RESERVE)  # what a planner leaves free; the bound need not
+    limits = truth.site.limits
     return PlanRequest(
         issued_at=truth.horizon.start,
         horizon=truth.horizon,
-        site=site.view,
+        site=truth.site.view,
         resources=tuple(Known(item.id, (item,)) for item in flex),
         values={},
         history={},
         rates=rates,
-        limits=GridLimits(site.limits.import_kw * more, site.limits.export_kw * more),
+        limits=GridLimits(limits.import_kw * more, limits.export_kw * more),
         settings=SolverSettings(gap=1e-4),
     )
 
 
 def _fixed(truth: Truth) -> list[Flexibility]:
     """Base load, what runs in any case, and the sun."""
-    plant, steps = truth.scenario.plant, range(truth.horizon.steps)
-    opening = WeekSchedule(plant.ahu.hours)
-    always = [plant.heat_pump.standby_kw + (plant.ahu.fan_kw if truth.covers(opening, k) else 0.0) for k in steps]
-    base = tuple(truth.load_kw(k) + always[k] for k in steps)
-    roof = tuple(
-        mean([available_kw(plant.pv, truth.measured.weather(minute)) for minute in truth.minutes(k)]) for k in steps
-    )
-    return [Fixed("base", base), Curtailable("roof", roof, price=0.0)]
+    plant, steps = truth.plant, range(truth.horizon.steps)
+    standby = sum(pump.params.standby_kw for pump in plant.of_kind(HeatPump))
+    fans = [_fans(truth, k) for k in steps]
+    base: list[Flexibility] = [Fixed("base", tuple(truth.load_kw(k) + standby + fans[k] for k in steps))]
+    return base + [Curtailable(roof.id, _sun(truth, roof), price=0.0) for roof in plant.of_kind(Roof)]
 
 
-def _battery(truth: Truth, price_eur: float) -> Storage:
-    battery, steps, hours = truth.scenario.plant.battery, truth.horizon.steps, truth.horizon.hours
+def _fans(truth: Truth, step: int) -> float:
+    local = truth.local(step)
+    return sum(air.params.fan_kw for air in truth.plant.of_kind(AirHandler) if air.hours.cover(local))
+
+
+def _sun(truth: Truth, roof: Roof) -> tuple[float, ...]:
+    """What a roof can give in every step [kW]."""
+
+    def at(step: int) -> float:
+        local = truth.local(step)
+        return mean([available_kw(roof.params, truth.measured.weather(m), local) for m in truth.minutes(step)])
+
+    return tuple(at(step) for step in range(truth.horizon.steps))
+
+
+def _battery(truth: Truth, store: Store, price_eur: float) -> Storage:
+    battery, steps, hours = store.params, truth.horizon.steps, truth.horizon.hours
     best = best_efficiency(battery)
     return Storage(
-        id="battery",
+        id=store.id,
         port=AC,
         unit="kWh",
         transition=((1.0,),),
@@ -183,9 +209,9 @@ def best_efficiency(battery: BatteryParams) -> float:
     return max(eta for _, eta in battery.curve)
 
 
-def _stays(truth: Truth) -> dict[str, tuple[Visit, int, int]]:
-    """Every stay of a car in the horizon by name: the visit, its first step, the step after its last."""
-    ev = truth.scenario.plant.ev
+def _stays(truth: Truth, charger: Charger) -> list[tuple[str, Visit, int, int]]:
+    """Every stay of a car at a charger in the horizon: its name, the visit, its first step, the step after its last."""
+    ev = charger.params
     there = [present(ev, time.astimezone(truth.zone)) for time in truth.horizon.times()]
     stays: list[tuple[Visit, int, int]] = []
     for step, visit in enumerate(there):
@@ -193,21 +219,23 @@ def _stays(truth: Truth) -> dict[str, tuple[Visit, int, int]]:
             stays[-1] = (*stays[-1][:2], step + 1)
         elif visit is not None:
             stays.append((ev.visits[visit], step, step + 1))
-    return {f"car{n}": stay for n, stay in enumerate(stays, 1)}
+    return [(f"{charger.id}:{n}", *stay) for n, stay in enumerate(stays, 1)]
 
 
-def car_needs(scenario: Scenario, site: Site) -> dict[str, float]:
-    """What every car in the plan needs [kWh], by its name there."""
-    return {name: visit.needs_kwh for name, (visit, _, _) in _stays(Truth.of(scenario, site)).items()}
+def car_needs(truth: Truth) -> dict[str, float]:
+    """What every car in the plan needs [kWh], by its name there, "<charger>:<number>"."""
+    chargers = truth.plant.of_kind(Charger)
+    return {name: visit.needs_kwh for charger in chargers for name, visit, _, _ in _stays(truth, charger)}
 
 
 def _cars(truth: Truth, price_eur: float) -> list[Flexibility]:
     """A storage per stay: full when it leaves within the horizon; if it stays longer, what is missing has its price."""
-    return [_car(truth, name, *stay, price_eur) for name, stay in _stays(truth).items()]
+    chargers = truth.plant.of_kind(Charger)
+    return [_car(truth, charger, *stay, price_eur) for charger in chargers for stay in _stays(truth, charger)]
 
 
-def _car(truth: Truth, name: str, visit: Visit, first: int, end: int, price_eur: float) -> Storage:
-    ev, steps, hours = truth.scenario.plant.ev, truth.horizon.steps, truth.horizon.hours
+def _car(truth: Truth, charger: Charger, name: str, visit: Visit, first: int, end: int, price_eur: float) -> Storage:
+    ev, steps, hours = charger.params, truth.horizon.steps, truth.horizon.hours
     most = min(ev.car_max_kw, ev.own_limit_a * ev.volts * ev.phases / 1000)
     leaves = end < steps
     lower = [float("-inf")] * steps
@@ -231,51 +259,74 @@ def _car(truth: Truth, name: str, visit: Visit, first: int, end: int, price_eur:
     )
 
 
-def _heat_pump(truth: Truth) -> Converter:
-    plant, steps = truth.scenario.plant, range(truth.horizon.steps)
-    ratio = tuple(full_cop(plant.heat_pump, plant.mode, truth.weather(k)) for k in steps)
-    return Converter("heating", ratio, (plant.heat_pump.max_kw,) * len(steps))
+def _heat_pump(truth: Truth, pump: HeatPump) -> Converter:
+    steps = range(truth.horizon.steps)
+    ratio = tuple(full_cop(pump.params, pump.params.mode, truth.weather(k)) for k in steps)
+    return Converter(pump.id, ratio, (pump.params.max_kw,) * len(steps))
 
 
-def _zone(truth: Truth, index: int, comfort: Comfort, neighbour_c: Sequence[float]) -> Storage:
-    """A zone as two linear states, found by stepping the plant's own zone from unit states through a quarter hour."""
-    plant, horizon = truth.scenario.plant, truth.horizon
-    params = plant.zones[index]
-    calm = ZoneInputs(0.0, 0.0, 0.0, 0.0, 0.0)
-    air, mass = (_after(params, plant.wall_kw_k, start, 0.0, calm) for start in ((1.0, 0.0), (0.0, 1.0)))
-    push = _after(params, plant.wall_kw_k, (0.0, 0.0), 0.0, ZoneInputs(0.0, 0.0, 0.0, 1.0, 0.0))
-    sign = 1.0 if plant.mode == "heat" else -1.0
+def _zones(
+    truth: Truth, pump: HeatPump, comforts: Mapping[str, Comfort], air_c: Mapping[str, Sequence[float]]
+) -> list[Storage]:
+    """The zones that a heat pump feeds, with `air_c` of all of them by step for what goes through their walls."""
+    wing = pump.wing
+    found = []
+    for index, room in enumerate(wing.rooms):
+        beside = [
+            wing.neighbours(index, [air_c[other.id][k] for other in wing.rooms]) for k in range(truth.horizon.steps)
+        ]
+        found.append(zone_of(truth, pump, wing, index, comforts[room.id], beside))
+    return found
+
+
+def zone_of(
+    truth: Truth,
+    pump: HeatPump,
+    wing: Wing,
+    index: int,
+    comfort: Comfort,
+    beside: Sequence[tuple[float, float]],
+) -> Storage:
+    """A zone as two linear states, found by stepping the plant's own zone from unit states through a quarter hour.
+
+    `beside` holds what lies behind its walls in every step: its air [degC] and the walls' conductance [kW/K].
+    """
+    horizon, room, mode = truth.horizon, wing.rooms[index], pump.params.mode
+    params, wall, calm = room.params, beside[0][1], ZoneInputs(0.0, 0.0, 0.0, 0.0, 0.0)
+    air, mass = (_after(params, wall, start, 0.0, calm) for start in ((1.0, 0.0), (0.0, 1.0)))
+    push = _after(params, wall, (0.0, 0.0), 0.0, ZoneInputs(0.0, 0.0, 0.0, 1.0, 0.0))
+    sign = 1.0 if mode == "heat" else -1.0
     ends = [comfort.band(horizon.time(k + 1), truth.site.timezone) for k in range(horizon.steps)]
-    edge = comfort.heat if plant.mode == "heat" else comfort.cool
-    drift = tuple(_drift(truth, params, k, neighbour_c[k], edge) for k in range(horizon.steps))
+    edge = comfort.heat if mode == "heat" else comfort.cool
+    drift = tuple(_drift(truth, room, k, beside[k], edge) for k in range(horizon.steps))
     return Storage(
-        id=f"zone{index + 1}",
-        port="heating",
+        id=room.id,
+        port=pump.id,
         unit="°C",
         transition=((air[0], mass[0]), (air[1], mass[1])),
         charge_gain=(sign * push[0], sign * push[1]),
         discharge_gain=(0.0, 0.0),
         drift=drift,
-        initial=(plant.initial_air_c[index], plant.initial_mass_c[index]),
+        initial=(params.initial_air_c, params.initial_mass_c),
         lower=tuple((low, float("-inf")) for low, _ in ends),
         upper=tuple((high, float("inf")) for _, high in ends),
         slack_price=(_COMFORT_PRICE, 0.0),
         max_charge_kw=(params.emitter_kw,) * horizon.steps,
         max_discharge_kw=(0.0,) * horizon.steps,
-        label=f"comfort in zone{index + 1}",
+        label=f"comfort in {room.id}",
     )
 
 
-def _drift(truth: Truth, zone: ZoneParams, step: int, neighbour_c: float, edge_c: float) -> tuple[float, float]:
+def _drift(truth: Truth, room: Room, step: int, beside: tuple[float, float], edge_c: float) -> tuple[float, float]:
     """Where a zone at 0 degC would be after the step, with the sun, the people and the neighbour but no heat pump.
 
     The air handler's fresh air is reckoned against a room at the edge of its band, the favourable side.
     """
-    plant, weather, base = truth.scenario.plant, truth.weather(step), truth.load_kw(step)
-    sun, people = gains(zone, weather.ghi_w_m2, base, truth.covers(WeekSchedule(zone.occupied), step))
-    vent = zone.vent_kw_k if truth.covers(WeekSchedule(plant.ahu.hours), step) else 0.0
+    zone, weather, base = room.params, truth.weather(step), truth.load_kw(step)
+    sun, people = gains(zone, weather.ghi_w_m2, base, room.occupied.cover(truth.local(step)))
+    vent = zone.vent_kw_k * truth.blown(step)
     outdoor = weather.temp_c + vent / zone.ua_kw_k * (weather.temp_c - edge_c)
-    return _after(zone, plant.wall_kw_k, (0.0, 0.0), neighbour_c, ZoneInputs(outdoor, sun, people, 0.0, 0.0))
+    return _after(zone, beside[1], (0.0, 0.0), beside[0], ZoneInputs(outdoor, sun, people, 0.0, 0.0))
 
 
 def _after(

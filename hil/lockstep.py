@@ -1,9 +1,9 @@
 """The simulated site's side of lockstep: whoever connects moves its time on, and time stands still in between.
 
-Line JSON over a Unix socket. The greeting is {"now", "end", "step_s"}. {"advance": time} steps the world to that time,
-pushes everything out to subscribers and is answered by {"now", "pushed": {device: notifications sent so far}}, with
-"done": true from the end on. A request that makes no sense gets {"error": why} and the connection is closed. One client
-at a time; when it goes the run is over.
+Line JSON over a Unix socket. The greeting is {"now", "end", "step_s"}. {"advance": time} moves the world to that time,
+pushes everything out to subscribers and is answered by {"now", "pushed": {device: notifications sent so far},
+"clock_off_s": how far the client's wall clock is to be off}, with "done": true from the end on. A request that makes no
+sense gets {"error": why} and the connection is closed. One client at a time; when it goes the run is over.
 """
 
 from __future__ import annotations
@@ -11,49 +11,37 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol, Self
-
-from .device import SimDevice
+from typing import Any, Self
 
 
-class World(Protocol):
-    """What moves: a plant with its devices."""
+@dataclass(frozen=True)
+class Moved:
+    """The world of a lockstep run: what time it is there, and how to move it on and send out what is new."""
 
-    @property
-    def devices(self) -> Mapping[str, SimDevice]: ...
-
-    @property
-    def time(self) -> datetime: ...
-
-    def step(self, to: datetime) -> None:
-        """Move on to `to`, which is later than `time`."""
-        ...
-
-
-def move(world: World, to: datetime, step_s: float) -> None:
-    """Step a world to `to` in steps of at most `step_s` seconds; its devices log in its time."""
-    while world.time < to:
-        world.step(min(to, world.time + timedelta(seconds=step_s)))
-    for device in world.devices.values():
-        device.time = world.time
+    now: Callable[[], datetime]
+    go: Callable[[datetime], Awaitable[None]]
+    push: Callable[[], Awaitable[Mapping[str, int]]]
+    """Returns the notifications sent so far per device."""
+    clock_off_s: Callable[[], float] = lambda: 0.0
+    """How far the client's wall clock is to be off [s]."""
 
 
 class LockstepServer:
-    """Moves `world` for one client; `finished` is set when that client has gone."""
+    """Moves a world for one client; `finished` is set when that client has gone."""
 
     def __init__(
         self,
-        world: World,
-        push: Callable[[], Awaitable[Mapping[str, int]]],
+        world: Moved,
         path: Path,
         end: datetime | None = None,
         step_s: float = 60.0,
         moved: Callable[[datetime], None] | None = None,
     ) -> None:
         self.finished = asyncio.Event()
-        self._world, self._push, self._path = world, push, path
+        self._world, self._path = world, path
         self._end, self._step_s, self._moved = end, step_s, moved
         self._busy = False
         self._server: asyncio.Server | None = None
@@ -88,20 +76,24 @@ class LockstepServer:
 
     def _greeting(self) -> dict[str, Any]:
         end = None if self._end is None else self._end.isoformat()
-        return {"now": self._world.time.isoformat(), "end": end, "step_s": self._step_s}
+        return {"now": self._world.now().isoformat(), "end": end, "step_s": self._step_s}
 
     async def _answer(self, line: bytes) -> dict[str, Any]:
         try:
             to = datetime.fromisoformat(json.loads(line)["advance"])
         except (ValueError, KeyError, TypeError):
             return {"error": 'expected {"advance": "2026-01-15T00:01:00+00:00"}'}
-        if to.tzinfo is None or to < self._world.time:
-            return {"error": f"cannot advance to {to.isoformat()}; it is {self._world.time.isoformat()}"}
-        move(self._world, to.astimezone(UTC), self._step_s)
-        answer: dict[str, Any] = {"now": self._world.time.isoformat(), "pushed": dict(await self._push())}
+        if to.tzinfo is None or to < self._world.now():
+            return {"error": f"cannot advance to {to.isoformat()}; it is {self._world.now().isoformat()}"}
+        await self._world.go(to.astimezone(UTC))
+        answer: dict[str, Any] = {
+            "now": self._world.now().isoformat(),
+            "pushed": dict(await self._world.push()),
+            "clock_off_s": self._world.clock_off_s(),
+        }
         if self._moved is not None:
-            self._moved(self._world.time)
-        return answer | ({"done": True} if self._end is not None and self._world.time >= self._end else {})
+            self._moved(self._world.now())
+        return answer | ({"done": True} if self._end is not None and self._world.now() >= self._end else {})
 
 
 async def _send(writer: asyncio.StreamWriter, message: Mapping[str, Any]) -> None:

@@ -64,8 +64,8 @@ def read(path: Path, day: datetime, seed: int, load_flicker: float, cloud_flicke
     first = int((day - start).total_seconds() // 60)
     if not 0 <= first <= len(columns["load_kw"]) * HOUR - DAY:
         raise ConfigError(f"{path}: does not hold the 24 hours from {day:%Y-%m-%dT%H:%MZ}")
-    load = _flickered(spread(columns["load_kw"]), columns["load_kw"], load_flicker, Random(seed))
-    sun = _flickered(spread(columns["ghi_w_m2"]), columns["ghi_w_m2"], cloud_flicker, Random(seed + 1))
+    load = flickered(spread(columns["load_kw"]), columns["load_kw"], load_flicker, seed)
+    sun = flickered(spread(columns["ghi_w_m2"]), columns["ghi_w_m2"], cloud_flicker, seed + 1)
     return Measured(start, first, load, joined(columns["temp_c"]), joined(columns["rel_humidity_pct"]), sun)
 
 
@@ -91,9 +91,14 @@ def joined(hours: Sequence[float]) -> tuple[float, ...]:
     return tuple(a + (b - a) * m / HOUR for a, b in pairs for m in range(HOUR))
 
 
-def _flickered(minutes: Sequence[float], hours: Sequence[float], flicker: float, random: Random) -> tuple[float, ...]:
-    """First-order noise on every minute, then each hour scaled back to its measured mean."""
-    fresh = (1 - _MEMORY**2) ** 0.5 * flicker
+def means(minutes: Sequence[float]) -> list[float]:
+    """The mean of every full hour of a series by the minute."""
+    return [sum(minutes[first : first + HOUR]) / HOUR for first in range(0, len(minutes), HOUR)]
+
+
+def flickered(minutes: Sequence[float], hours: Sequence[float], flicker: float, seed: int) -> tuple[float, ...]:
+    """First-order noise of standard deviation `flicker` on every minute, then each hour scaled back to its mean in `hours`."""
+    random, fresh = Random(seed), (1 - _MEMORY**2) ** 0.5 * flicker
     noise, noisy = 0.0, []
     for value in minutes:
         noise = _MEMORY * noise + random.gauss(0.0, fresh)

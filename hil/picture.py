@@ -38,12 +38,13 @@ def draw(day: Day, shown: Outcome, others: Sequence[Outcome], file: Path) -> Non
     figure = Figure(figsize=SIZE_IN, dpi=DPI, layout="constrained")
     FigureCanvasAgg(figure)
     figure.suptitle(f"{day.site.name}, {day.scenario.about}", fontsize=12)
-    axes = figure.subplots(5, 1, sharex=True, height_ratios=(3.2, 1.0, 1.2, 1.5, 1.5))
+    zones = list(day.comforts)
+    axes = figure.subplots(3 + len(zones), 1, sharex=True, height_ratios=(3.2, 1.0, 1.2, *(1.5 for _ in zones)))
     _powers(axes[0], day, shown, others, zone)
     _price(axes[1], day, zone)
     _charge(axes[2], (shown, *others), zone)
-    for index in (0, 1):
-        _temperature(axes[3 + index], day, (shown, *others), index, zone)
+    for axis, room in zip(axes[3:], zones, strict=True):
+        _temperature(axis, day, (shown, *others), room, zone)
     axes[-1].xaxis.set_major_locator(ticks.HourLocator(interval=2, tz=zone))
     axes[-1].xaxis.set_major_formatter(ticks.DateFormatter("%H:%M", tz=zone))
     axes[-1].set_xlim(day.rates.horizon.start, day.rates.horizon.end)
@@ -122,15 +123,15 @@ def _charge(axis: Any, outcomes: Sequence[Outcome], zone: ZoneInfo) -> None:
     axis.legend(fontsize=8, ncols=3, loc="upper left")
 
 
-def _temperature(axis: Any, day: Day, outcomes: Sequence[Outcome], index: int, zone: ZoneInfo) -> None:
+def _temperature(axis: Any, day: Day, outcomes: Sequence[Outcome], room: str, zone: ZoneInfo) -> None:
     for outcome, (colour, dash) in zip(outcomes, LINES, strict=False):
-        temp = outcome.series[f"zone{index + 1}_c"]
+        temp = outcome.series[f"{room}.air_c"]
         axis.plot(_times(temp, zone), temp.values, dash, color=colour, linewidth=1.4)
     low, high = axis.get_ylim()
-    horizon, comfort = day.rates.horizon, day.comforts[index]
+    horizon, comfort = day.rates.horizon, day.comforts[room]
     bands = [comfort.band(time, day.site.timezone) for time in horizon.times()]
     times = [time.astimezone(zone) for time in horizon.times()]
     bottom, top = zip(*bands, strict=True)
     axis.fill_between(times, bottom, top, step="post", color="#009E73", alpha=0.15, linewidth=0)
     axis.set_ylim(low - 0.7, high + 0.7)
-    axis.set_ylabel(f"{day.scenario.plant.zones[index].name} [°C]\nshaded: comfort")
+    axis.set_ylabel(f"{room} [°C]\nshaded: comfort")

@@ -45,7 +45,7 @@ class DayResult:
         return {
             "day": self.day.scenario.name,
             "date": self.day.scenario.day.isoformat(),
-            "hours": self.day.scenario.hours,
+            "hours": self.day.scenario.lasts / 3600,
             "stock_price_eur": round(self.day.stock_price_eur, 4),
             "strategies": [outcome.figures() for outcome in self.outcomes],
             "energyctl_to_foresight": round(ours / best, 4) if best > 0 else None,

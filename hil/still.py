@@ -1,6 +1,6 @@
 """A world without physics: a site's devices, showing their first values until somebody writes to them.
 
-For sites that no scenario fits: a driver or a profile can still be tried against devices that answer.
+For benches that want devices and nothing else: a driver or a profile can be tried against devices that answer.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from datetime import datetime
 from energyctl.config import Site
 
 from .device import SimDevice
+from .events import EventLog
+from .world import Influences, Row
 
 
 class Still:
@@ -18,7 +20,9 @@ class Still:
     def __init__(self, site: Site, start: datetime) -> None:
         self.time = start
         self.devices = {device.id: SimDevice(device.id, device.profile) for device in site.devices.values()}
-        self.trace: list[object] = []
+        self.trace: list[Row] = []
+        self.influences = Influences()
+        self.log = EventLog()
         for device in self.devices.values():
             device.time = start
 

@@ -1,4 +1,7 @@
-"""Modbus TCP, SunSpec included: `factory` is all that others use; the protocol's library is imported when a link is opened."""
+"""Modbus over TCP and serial lines, SunSpec included.
+
+`factory` is all that others use; the protocol's library is imported when a link is opened.
+"""
 
 from .entry import factory
 

@@ -1,4 +1,4 @@
-"""Modbus TCP: reads a device's points in as few requests as it allows, writes commands step by step and undoes them.
+"""Modbus: reads a device's points in as few requests as it allows, writes commands step by step and undoes them.
 
 - what a device refuses is narrowed down by halves until the refused point stands alone; it is a bad Sample, the others keep
   their values. A refused point is asked for alone from then on, until it answers; two points that the device gives
@@ -24,10 +24,10 @@ from energyctl.core.errors import DeviceRefused, GarbledError, LinkError, LinkTi
 from energyctl.core.points import Access, Command, Sample
 
 from . import sunspec
+from .connection import Connection, Refusal
 from .options import PlainAddress, Table, with_defaults
 from .points import Place, Registers, Slot, Step, plain_slot, scaled, slot_of, static_scale, step_of, value_of
 from .registers import Block, Span, Unusable, text
-from .tcp import Connection, Refusal
 from .unit import Unit
 
 UNIT_IDS = range(1, 248)
@@ -35,7 +35,7 @@ UNIT_IDS = range(1, 248)
 
 
 class ModbusDriver:
-    """The owner of one Modbus TCP connection and the devices behind it."""
+    """The owner of one Modbus connection and the devices behind it."""
 
     def __init__(self, connection: Connection, units: Mapping[str, Unit], clock: Clock) -> None:
         self._connection = connection

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from energyctl.core.clock import Clock
 from energyctl.core.driver import Device, Driver, Link
 from energyctl.core.errors import ConfigError
 
-from .options import LinkOptions, check
+from .options import RtuOptions, TcpOptions, check, link_options
+
+if TYPE_CHECKING:
+    from .connection import Wire
 
 
 class ModbusFactory:
@@ -22,12 +26,24 @@ class ModbusFactory:
         """A driver for the link, not yet connected. Raises ConfigError with what `check` finds."""
         if problems := self.check(link, devices):
             raise ConfigError(problems)
+        from .connection import Connection
         from .driver import ModbusDriver
-        from .tcp import Connection
         from .unit import Unit
 
-        options = LinkOptions.model_validate(dict(link.options))
-        return ModbusDriver(Connection(options), {device.id: Unit.of(device) for device in devices}, clock)
+        options = link_options(link, [])
+        assert options is not None
+        units = {device.id: Unit.of(device) for device in devices}
+        return ModbusDriver(Connection(_wire(options), options.timeout, options.gap), units, clock)
+
+
+def _wire(options: TcpOptions | RtuOptions) -> Wire:
+    if isinstance(options, RtuOptions):
+        from .rtu import RtuWire
+
+        return RtuWire(options)
+    from .tcp import TcpWire
+
+    return TcpWire(options)
 
 
 factory = ModbusFactory()

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from drivers.options import Options, Seconds, checked
 from energyctl.core.driver import Device, Link
@@ -27,18 +27,47 @@ WRITABLE_TABLES = ("holding", "coil")
 MOST_READ = 125
 MOST_BITS = 2000
 
+BAUDRATES = (1200, 2400, 4800, 9600, 14400, 19200, 28800, 38400, 57600, 76800, 115200, 230400)
+
 Register = Annotated[int, Field(ge=0, le=65535)]
 
 
 class LinkOptions(Options):
+    """What any Modbus connection has."""
+
+    transport: str
+    timeout: Annotated[Seconds, Field(ge=0.02, le=60)] = 1.0
+    gap: Annotated[Seconds, Field(ge=0, le=10)] = 0.0
+    """Silence between an answer and the next request [s], for gateways and converters that need it."""
+
+
+class TcpOptions(LinkOptions):
     """A Modbus TCP connection, to a device or to a gateway with several unit ids behind it."""
 
     transport: Literal["tcp"] = "tcp"
     host: Annotated[str, Field(min_length=1)]
     port: Annotated[int, Field(ge=1, le=65535)] = 502
-    timeout: Annotated[Seconds, Field(ge=0.02, le=60)] = 1.0
-    gap: Annotated[Seconds, Field(ge=0, le=10)] = 0.0
-    """Silence between an answer and the next request [s], for gateways that need it."""
+
+
+class RtuOptions(LinkOptions):
+    """A serial line (RS-485, RS-232) with one or more unit ids; the defaults are the standard's."""
+
+    transport: Literal["rtu"] = "rtu"
+    device: Annotated[str, Field(pattern="^/")]
+    """The port's path, best one that stays the same, such as /dev/serial/by-id/..."""
+    baudrate: int = 19200
+    parity: Literal["N", "E", "O"] = "E"
+    stopbits: Literal[1, 2] = 1
+
+    @field_validator("baudrate")
+    @classmethod
+    def _usual(cls, baudrate: int) -> int:
+        if baudrate not in BAUDRATES:
+            raise ValueError(f"{baudrate} is no usual rate; there are {', '.join(map(str, BAUDRATES))}")
+        return baudrate
+
+
+TRANSPORTS: Mapping[str, type[TcpOptions] | type[RtuOptions]] = {"tcp": TcpOptions, "rtu": RtuOptions}
 
 
 class DeviceOptions(Options):
@@ -164,15 +193,29 @@ def with_defaults(block: Mapping[str, Any], options: ProfileOptions) -> dict[str
 def check(link: Link, devices: Sequence[Device]) -> list[str]:
     """Every problem with a link's options, its devices' options and their profiles, one line each."""
     problems: list[str] = []
-    checked(LinkOptions, link.options, f"connections.{link.id}", problems)
+    line = link_options(link, problems)
     seen: set[str] = set()
     for device in devices:
-        checked(DeviceOptions, device.options, f"devices.{device.id}", problems)
+        options = checked(DeviceOptions, device.options, f"devices.{device.id}", problems)
+        if isinstance(line, RtuOptions) and options is not None and options.unit == 0:
+            problems.append(f"devices.{device.id}.unit: on a serial line 0 speaks to all at once and none answers")
         if device.profile.profile not in seen:
             seen.add(device.profile.profile)
             where = f"devices.{device.id}.profile: {device.profile.profile}: "
             problems += [where + problem for problem in profile_problems(device.profile)]
     return problems
+
+
+def link_options(link: Link, problems: list[str]) -> TcpOptions | RtuOptions | None:
+    """The link's options by its transport; or None, and its problems appended to `problems`."""
+    transport = link.options.get("transport", "tcp")
+    model = TRANSPORTS.get(str(transport))
+    if model is None:
+        problems.append(
+            f"connections.{link.id}.transport: there is no {transport!r}; there is {' and '.join(TRANSPORTS)}"
+        )
+        return None
+    return checked(model, link.options, f"connections.{link.id}", problems)
 
 
 def profile_problems(profile: Profile) -> list[str]:

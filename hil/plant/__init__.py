@@ -1,7 +1,6 @@
-"""The simulated building: physics as pure steps, the devices' own logic on top, and the truth of what happened."""
+"""The simulated plant: physics as pure steps, parts that bind it to a site's points, and the truth of what happened."""
 
-from .params import PlantParams, SensorParams
+from .compose import Course, build
 from .plant import Plant
-from .trace import TraceRow
 
-__all__ = ["Plant", "PlantParams", "SensorParams", "TraceRow"]
+__all__ = ["Course", "Plant", "build"]

@@ -28,7 +28,7 @@ COP_RANGE = (1.3, 6.5)
 @with_config(ConfigDict(extra="forbid"))
 @dataclass(frozen=True, slots=True)
 class HeatPumpParams:
-    """The machine, and the schedule it keeps when nobody commands it (one entry per zone)."""
+    """The machine and its thermostats."""
 
     max_kw: float = 19.0
     ramp_kw_min: float = 3.0
@@ -46,11 +46,6 @@ class HeatPumpParams:
     """A deviation of this much asks for all the emitters can give."""
     reset_s: float = 3600.0
     """Integral time of the thermostats."""
-    heat_c: tuple[float, ...] = (20.5, 20.0)
-    heat_setback_c: tuple[float, ...] = (17.0, 16.0)
-    cool_c: tuple[float, ...] = (25.5, 26.0)
-    cool_setback_c: tuple[float, ...] = (29.0, 30.0)
-    own_hours: tuple[str, ...] = ("Mo-Fr 05:30-17:00", "Mo-Fr 06:00-15:00")
 
 
 @dataclass(frozen=True, slots=True)

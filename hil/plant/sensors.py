@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from random import Random
 
 from .params import SensorParams
 
 
 class Sensors:
-    """Readings of a run; the same seed and the same calls give the same readings."""
+    """The sensors of a device; the same seed and the same calls give the same readings."""
 
-    def __init__(self, params: SensorParams, seed: int) -> None:
+    def __init__(self, params: SensorParams, seed: str) -> None:
         self._params = params
         self._random = Random(seed)
+        self.start_kwh = self._random.uniform(500.0, 5000.0)
+        """Where its energy counters stand at the beginning."""
 
     def power(self, kw: float) -> float:
         """A power reading [kW]; nothing at all reads as exactly nothing."""
-        noise = self._random.gauss(0.0, self._params.power * abs(kw) + self._params.power_floor_kw)
-        return kw + noise if kw else 0.0
+        reading = self.balance(kw)
+        return reading if kw else 0.0
+
+    def balance(self, kw: float) -> float:
+        """A power that several parts make together [kW]: where they happen to cancel out, it still trembles."""
+        return kw + self._random.gauss(0.0, self._params.power * abs(kw) + self._params.power_floor_kw)
 
     def temp(self, temp_c: float) -> float:
         """A temperature reading [degC]."""
@@ -35,6 +42,22 @@ class Sensors:
     def around(self, value: float, sigma: float) -> float:
         """Anything else."""
         return value + self._random.gauss(0.0, sigma)
+
+    def of(self, quantity: str, unit: str) -> Callable[[float], float]:
+        """What makes a reading of a quantity in a canonical unit; counters and states are exact."""
+        if quantity in ("soc", "level"):
+            return self.soc
+        if quantity in ("rated_power", "soh"):
+            return _exact
+        by_unit = {"kW": self.power, "°C": self.temp, "ppm": self.co2, "m3/h": self._relative}
+        return by_unit.get(unit, _exact)
+
+    def _relative(self, value: float) -> float:
+        return value * (1 + self._random.gauss(0.0, self._params.power))
+
+
+def _exact(value: float) -> float:
+    return value
 
 
 def _stepped(value: float, step: float) -> float:

@@ -116,7 +116,9 @@ async def run(proxy: TcpProxy | UdpProxy) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with proxy:
         host, port = proxy.address
-        print(f"listening on {host}:{port}, in front of {proxy.target[0]}:{proxy.target[1]}; Ctrl-C ends it", flush=True)
+        print(
+            f"listening on {host}:{port}, in front of {proxy.target[0]}:{proxy.target[1]}; Ctrl-C ends it", flush=True
+        )
         await stop.wait()
     print(json.dumps(asdict(proxy.counts)), flush=True)
 

@@ -88,13 +88,12 @@ class TcpProxy:
 
     def _listen_or_not(self) -> None:
         wanted = self._reserved is not None and not self.impair.refuse
-        loop = asyncio.get_running_loop()
         if wanted and self._listening is None:
             self._listening = _bound(self.address)
             self._listening.listen(128)
-            loop.add_reader(self._listening, self._accept)
+            asyncio.get_running_loop().add_reader(self._listening, self._accept)
         elif not wanted and self._listening is not None:
-            loop.remove_reader(self._listening)
+            asyncio.get_running_loop().remove_reader(self._listening)
             self._listening.close()
             self._listening = None
 

@@ -1,267 +1,317 @@
-"""A BACnet/IP device for a simulated device: one application on its own UDP port, an object per point.
+"""A BACnet/IP device for a simulated device: a UDP port of its own, an object per point.
 
-Points that may be written are commandable: a write goes into its slot of the priority array, Null gives the slot up, and
-the lowest slot in use is what holds. The relinquish default is the device's own doing (`SimDevice.defaults`). Points that
-may not be written refuse it, inputs included. Any change of a value is notified to subscribers (increment 0).
+Served are ReadProperty, ReadPropertyMultiple, WriteProperty, SubscribeCOV and Who-Is; an answer is one frame long at most, as
+with many small controllers, and what is longer is aborted. Any change of a present value is notified to subscribers
+(increment 0), a confirmed notification up to three times. A device that restarts, or whose objects have moved, has forgotten
+its subscribers.
 
-`update` shows what the physics set; `flush` returns when every notification that follows from it has left the socket.
+The device that answers here can be exchanged for another: `node`. `push` shows what the physics set and returns when every
+notification that follows from it has left the socket.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from bacpypes3.app import Application
-from bacpypes3.appservice import ApplicationServiceAccessPoint
-from bacpypes3.basetypes import EngineeringUnits, PriorityValue
-from bacpypes3.comm import ApplicationServiceElement, bind
-from bacpypes3.errors import ExecutionError
-from bacpypes3.ipv4.app import NormalApplication
-from bacpypes3.ipv4.link import NormalLinkLayer
-from bacpypes3.local.analog import AnalogInputObject, AnalogOutputObject, AnalogValueObject
-from bacpypes3.local.binary import BinaryInputObject, BinaryOutputObject, BinaryValueObject
-from bacpypes3.local.cmd import Commandable
-from bacpypes3.local.cov import GenericCriteria
-from bacpypes3.local.device import DeviceObject
-from bacpypes3.local.multistate import MultiStateInputObject, MultiStateOutputObject, MultiStateValueObject
-from bacpypes3.netservice import NetworkServiceAccessPoint, NetworkServiceElement
-from bacpypes3.pdu import IPv4Address
-from bacpypes3.primitivedata import Null, PropertyIdentifier, Real, Unsigned
+from hil.device import SimDevice
 
-from energyctl.core.points import Access
-from energyctl.core.profile import PointSpec
-from hil.device import SimDevice, WriteRejected
-from hil.units import shown, taken
+from . import bacnet_codec as codec
+from . import bacnet_wire as wire
+from .bacnet_objects import (
+    DEVICE,
+    MAX_APDU,
+    NO_SUCH_INDEX,
+    NOT_AN_ARRAY,
+    SEGMENTATION_NONE,
+    TROUBLE,
+    UNKNOWN_OBJECT,
+    VENDOR,
+    WRITE_DENIED,
+    Failure,
+    Node,
+    Point,
+    Shown,
+)
+from .bacnet_wire import Apdu, Peer
 
-KINDS: dict[str, type] = {
-    "analog-input": AnalogInputObject,
-    "analog-output": AnalogOutputObject,
-    "analog-value": AnalogValueObject,
-    "binary-input": BinaryInputObject,
-    "binary-output": BinaryOutputObject,
-    "binary-value": BinaryValueObject,
-    "multi-state-input": MultiStateInputObject,
-    "multi-state-output": MultiStateOutputObject,
-    "multi-state-value": MultiStateValueObject,
-}
-UNITS = {
-    "°C": "degreesCelsius",
-    "kW": "kilowatts",
-    "W": "watts",
-    "kWh": "kilowattHours",
-    "%": "percent",
-    "A": "amperes",
-    "V": "volts",
-    "ppm": "partsPerMillion",
-}
+SUBSCRIBE_COV, READ, READ_MULTIPLE, WRITE = 5, 12, 14, 15
+_I_AM, _UNCONFIRMED_COV, _WHO_IS = 0, 2, 8
+_CONFIRMED_COV = 1
+_SIMPLE_ACK, _COMPLEX_ACK, _ERROR, _REJECT, _ABORT = 0x20, 0x30, 0x50, 0x60, 0x71
+_UNCONFIRMED, _CONFIRMED = 0x10, 0x00
+_INVALID_TAG, _UNRECOGNIZED_SERVICE = 4, 9
+_SEGMENTATION_NOT_SUPPORTED = 4
+_MAX_ANSWER = 5
+"""Code for 1476 octets."""
+_ALL, _OPTIONAL, _REQUIRED = 8, 80, 105
 LOWEST = 16
 """The slot of a write that names none (clause 19.2.1)."""
+TRIES, TRY_S = 3, 1.0
+
+
+@dataclass(slots=True)
+class _Subscription:
+    point: Point
+    peer: Peer
+    process: int
+    confirmed: bool
+    ends_at: float
+    """Loop time [s]; infinite when it has no end."""
+    told: bytes = b""
 
 
 class BacnetServer:
     """Serves one device. `async with` binds and closes; `address` is where it listens; `sent` counts notifications."""
 
     def __init__(self, device: SimDevice, instance: int, host: str = "127.0.0.1", port: int = 0) -> None:
-        self.device = device
-        self.instance = instance
+        self.id = device.id
+        """Whose address this is, whoever is behind it."""
         self.address = (host, port)
-        self._points: dict[str, _Point] = {}
-        self._app: _Application | None = None
+        self.sent = 0
+        self.node = Node(device, instance)
+        self._subscriptions: dict[tuple[Peer, int, int, int], _Subscription] = {}
+        self._life: object = None
+        self._transport: asyncio.DatagramTransport | None = None
+        self._invoke = 0
+        self._unacknowledged: dict[tuple[Peer, int], asyncio.Event] = {}
+        self._leaving: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> BacnetServer:
         bound = _bind(*self.address)
         self.address = bound.getsockname()
-        self._app = _Application(self.device, self._device_object(), bound)
-        for name, spec in self.device.profile.points.items():
-            point = _Point(self.device, name, spec)
-            self._points[name] = point
-            self._app.add_object(point.object)
-        await self._app.link.server._local_transport_ready.wait()
+        loop = asyncio.get_running_loop()
+        self._transport, _ = await loop.create_datagram_endpoint(lambda: _Port(self), sock=bound)
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._app is not None:
-            self._app.link.close()
+        for task in self._leaving:
+            task.cancel()
+        if self._transport is not None:
+            self._transport.close()
             await asyncio.sleep(0)
 
     @property
-    def sent(self) -> int:
-        """COV notifications sent so far."""
-        return 0 if self._app is None else self._app.sent
+    def device(self) -> SimDevice:
+        """Who is behind this address now."""
+        return self.node.device
+
+    def command(self, point: str, value: float | None, slot: int, via: str) -> None:
+        """Put a canonical value into a slot of a point, None to give the slot up. Raises WriteRejected."""
+        next(each for each in self.node.points if each.name == point).command(value, slot, via)
 
     async def push(self) -> Mapping[str, int]:
         """Show what the physics set; every notification of it has left when this returns. Counts sent per device id."""
-        if self._app is None:
-            return {}
-        self._app.asap.dccEnableDisable = "enable" if self.device.online else "disable"
         self.device.take_changes()
-        for point in self._points.values():
-            point.show()
-        await self._app.settle()
-        return {self.device.id: self._app.sent}
-
-    def _device_object(self) -> Any:
-        profile = self.device.profile
-        return DeviceObject(
-            objectIdentifier=("device", self.instance),
-            objectName=self.device.id,
-            vendorName=profile.vendor,
-            modelName=profile.model,
-            firmwareRevision="1",
-            description=profile.description,
-        )
-
-
-class _Point:
-    """One point as a BACnet object, and its slots as canonical values."""
-
-    def __init__(self, device: SimDevice, name: str, spec: PointSpec) -> None:
-        self.device, self.name, self.spec = device, name, spec
-        self.kind, _, number = str(spec.address["object"]).partition(",")
-        self.writable = spec.access is Access.READ_WRITE
-        self.slots: dict[int, float] = {}
-        self._shown = self._source()
-        self.object = _object_class(self.kind, self.writable)(
-            objectIdentifier=(self.kind, int(number)),
-            objectName=name,
-            presentValue=self._raw(self._shown),
-            statusFlags=[],
-            eventState="normal",
-            outOfService=False,
-            **self._details(),
-        )
-        self.object._point = self
-
-    def show(self) -> None:
-        """Bring the object up to what the device shows; a commandable object gets it as its relinquish default."""
-        value = self._source()
-        if value == self._shown:
-            return
-        self._shown = value
-        if self.writable:
-            self.object.relinquishDefault = self._raw(value)
-            self.object.recalculating()
-        else:
-            self.object.presentValue = self._raw(value)
-
-    def take(self, value: Any, slot: int) -> None:
-        """A write of the present value from the wire, `Null` to give the slot up. Raises WriteRejected."""
-        via = f"bacnet prio {slot}"
-        if isinstance(value, Null):
-            self._give_up(slot)
-            return
-        wanted = taken(self.spec, self._number(value))
-        slots = {**self.slots, slot: wanted}
-        self.device.write(self.name, wanted, via=via, effective=slots[min(slots)])
-        self.slots = slots
-
-    def _give_up(self, slot: int) -> None:
-        if not self.writable:
-            self.device.refuse(self.name, None, via=f"bacnet relinquish prio {slot}", reason="read-only", kind="access")
-        self.slots.pop(slot, None)
-        held = self.slots[min(self.slots)] if self.slots else None
-        self.device.relinquish(self.name, via=f"bacnet relinquish prio {slot}", effective=held)
-
-    def _source(self) -> float:
-        return self.device.defaults[self.name] if self.writable else self.device.values[self.name]
-
-    def _raw(self, value: float) -> Any:
-        own = shown(self.spec, value)
-        if self.kind.startswith("analog"):
-            return Real(own)
-        if self.kind.startswith("binary"):
-            return "active" if own else "inactive"
-        return Unsigned(round(own))
-
-    def _number(self, value: Any) -> float:
-        """A wire value as a float; a Real as the shortest decimal with the same 32 bits."""
-        return float(f"{float(value):.7g}") if self.kind.startswith("analog") else float(int(value))
-
-    def _details(self) -> dict[str, Any]:
-        if self.kind.startswith("analog"):
-            return {"units": EngineeringUnits(UNITS.get(self.spec.unit, "noUnits")), "covIncrement": 0.0}
-        if self.kind.startswith("multi"):
-            return {"numberOfStates": max([2, *self.spec.choices.values()])}
-        return {}
-
-
-class _OnTheWire:
-    """What a client may do to an object: write the present value of a point that may be written, and nothing else."""
-
-    _point: _Point
-
-    async def write_property(
-        self, attr: Any, value: Any, index: int | None = None, priority: int | None = None
-    ) -> None:
-        if isinstance(attr, int):
-            attr = PropertyIdentifier(attr).attr
-        slot = LOWEST if priority is None else priority
-        try:
-            if attr != "presentValue":
-                via = f"bacnet {attr}"
-                self._point.device.refuse(self._point.name, None, via=via, reason="read-only property", kind="access")
-            self._point.take(value, slot)
-        except WriteRejected as rejected:
-            raise _error(rejected) from rejected
-        self.relinquishDefault = self._point._raw(self._point._source())
-        self.priorityArray[slot - 1] = PriorityValue(value)  # type: ignore[attr-defined]
-
-
-def _error(rejected: WriteRejected) -> Exception:
-    code = "valueOutOfRange" if rejected.kind == "value" else "writeAccessDenied"
-    error: Exception = ExecutionError(errorClass="property", errorCode=code)
-    return error
-
-
-def _object_class(kind: str, writable: bool) -> Any:
-    base = KINDS[kind]
-    bases = (_OnTheWire, Commandable, base) if writable and not issubclass(base, Commandable) else (_OnTheWire, base)
-    # a multi-state object has no increment, so the library's criteria for it would fail on the first change
-    extra = {"_cov_criteria": GenericCriteria} if kind.startswith("multi") else {}
-    return type(base.__name__, bases, extra)
-
-
-class _Application(NormalApplication):  # type: ignore[misc]
-    """The library's stack over a socket that is bound already (its own would share the port with a stale process)."""
-
-    def __init__(self, device: SimDevice, device_object: Any, bound: socket.socket) -> None:
-        Application.__init__(self)
-        self.sent = 0
-        self._device = device
-        self._leaving: set[asyncio.Task[Any]] = set()
-        address = IPv4Address("{}:{}".format(*bound.getsockname()))
-        self.asap = ApplicationServiceAccessPoint(device_object, self.device_info_cache)
-        self.nsap = NetworkServiceAccessPoint()
-        self.nse = NetworkServiceElement()
-        bind(self.nse, self.nsap)
-        bind(self, self.asap, self.nsap)
-        self.link = NormalLinkLayer(address, bind_socket=bound)
-        self.nsap.bind(self.link, address=address)
-        self.add_object(device_object)
-
-    def cov_notification(self, cov: Any, apdu: Any) -> None:
-        """Send a notification and remember it until it has left (confirmed: until it was acknowledged)."""
-        if not self._device.online:
-            return
-        self.sent += 1
-        if cov.confirmed:
-            sending: Any = self.request(apdu)
-        else:
-            sending = asyncio.ensure_future(ApplicationServiceElement.request(self, apdu))
-        self._leaving.add(sending)
-        sending.add_done_callback(self._leaving.discard)
-
-    async def settle(self) -> None:
-        """Send now what is due, and wait until it is out."""
-        for detection in list(self._cov_detections.values()):
-            if detection._execute_handle is not None:
-                detection._execute_handle.cancel()
-                detection._execute()
+        self._notify()
         if self._leaving:
             await asyncio.wait(set(self._leaving))
+        return {self.id: self.sent}
+
+    def received(self, data: bytes, address: tuple[str, int]) -> None:
+        """A datagram."""
+        apdu = wire.unpacked(data, address)
+        if apdu is None or not self._awake:
+            return
+        if apdu.kind == "unconfirmed" and apdu.service == _WHO_IS:
+            self._who_is(apdu)
+        elif apdu.kind == "confirmed":
+            self._send(self._answer(apdu), apdu.peer)
+            self._notify()
+        elif apdu.kind == "acknowledged" and (waiting := self._unacknowledged.get((apdu.peer, apdu.invoke))):
+            waiting.set()
+
+    @property
+    def _awake(self) -> bool:
+        return self.device.online and not self.device.ail.silent
+
+    def _send(self, apdu: bytes, peer: Peer) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.sendto(wire.packed(apdu, peer), peer.address)
+
+    def _who_is(self, apdu: Apdu) -> None:
+        try:
+            limits = [int.from_bytes(tag.data, "big") for tag in codec.tags(apdu.body)]
+        except codec.Malformed:
+            return
+        low, high = limits if len(limits) == 2 else (0, self.node.instance)
+        if low <= self.node.instance <= high:
+            says = codec.object_id(DEVICE, self.node.instance) + codec.unsigned(MAX_APDU)
+            says += codec.enumerated(SEGMENTATION_NONE) + codec.unsigned(VENDOR)
+            self._send(bytes([_UNCONFIRMED, _I_AM]) + says, apdu.peer)
+
+    def _answer(self, apdu: Apdu) -> bytes:
+        """The answer to a confirmed request, an error included."""
+        if apdu.segmented:
+            return bytes([_ABORT, apdu.invoke, _SEGMENTATION_NOT_SUPPORTED])
+        try:
+            said = self._serve(apdu)
+        except Failure as failure:
+            return bytes([_ERROR, apdu.invoke, apdu.service]) + codec.error(failure.error_class, failure.code)
+        except codec.Malformed:
+            return bytes([_REJECT, apdu.invoke, _INVALID_TAG])
+        if said is None:
+            return bytes([_REJECT, apdu.invoke, _UNRECOGNIZED_SERVICE])
+        if not said:
+            return bytes([_SIMPLE_ACK, apdu.invoke, apdu.service])
+        answer = bytes([_COMPLEX_ACK, apdu.invoke, apdu.service]) + said
+        if len(answer) > min(apdu.longest, MAX_APDU):
+            return bytes([_ABORT, apdu.invoke, _SEGMENTATION_NOT_SUPPORTED])
+        return answer
+
+    def _serve(self, apdu: Apdu) -> bytes | None:
+        """What an answer says, nothing for a plain acknowledgement; None for a service that there is none of."""
+        if self.device.ail.exception is not None:
+            raise TROUBLE
+        if apdu.service == READ:
+            return self._read(apdu.body)
+        if apdu.service == READ_MULTIPLE:
+            return b"".join(self._read_object(*asked) for asked in wire.read_multiple_request(apdu.body))
+        if apdu.service == WRITE:
+            return self._write(apdu.body)
+        if apdu.service == SUBSCRIBE_COV:
+            return self._subscribe(apdu)
+        return None
+
+    def _read(self, body: bytes) -> bytes:
+        what = wire.read_request(body)
+        value = _element(self.node.read(what.kind, what.instance, what.number), what.index)
+        return (
+            codec.context(0, self._named(what.kind, what.instance), 4)
+            + codec.context(1, what.number)
+            + (b"" if what.index is None else codec.context(2, what.index))
+            + codec.enclosed(3, value)
+        )
+
+    def _read_object(self, kind: int, instance: int, asked: Iterable[tuple[int, int | None]]) -> bytes:
+        results = bytearray()
+        for number, index in self._every(kind, instance, asked):
+            results += codec.context(2, number) + (b"" if index is None else codec.context(3, index))
+            try:
+                results += codec.enclosed(4, _element(self.node.read(kind, instance, number), index))
+            except Failure as failure:
+                results += codec.enclosed(5, codec.error(failure.error_class, failure.code))
+        return codec.context(0, self._named(kind, instance), 4) + codec.enclosed(1, bytes(results))
+
+    def _every(
+        self, kind: int, instance: int, asked: Iterable[tuple[int, int | None]]
+    ) -> Iterable[tuple[int, int | None]]:
+        """What is asked for, with "all" spelled out; an object that is not there is left to fail."""
+        for number, index in asked:
+            if number in (_ALL, _REQUIRED) and self.node.has(kind, instance):
+                yield from ((each, None) for each in self.node.properties(kind, instance))
+            elif number != _OPTIONAL:
+                yield number, index
+
+    def _named(self, kind: int, instance: int) -> int:
+        """An object's id in an answer: the device's own number where it was asked for without."""
+        return kind << 22 | (self.node.instance if self.node.is_own(kind, instance) else instance)
+
+    def _write(self, body: bytes) -> bytes:
+        request = wire.write_request(body)
+        if self.node.is_own(request.what.kind, request.what.instance):
+            raise WRITE_DENIED
+        if len(request.values) != 1:
+            raise codec.Malformed
+        slot = LOWEST if request.priority is None else request.priority
+        self.node.point(request.what.kind, request.what.instance).write(request.what.number, request.values[0], slot)
+        return b""
+
+    def _subscribe(self, apdu: Apdu) -> bytes:
+        request = wire.subscribe_request(apdu.body)
+        if self.node.is_own(request.kind, request.instance):
+            raise UNKNOWN_OBJECT
+        key = (apdu.peer, request.process, request.kind, request.instance)
+        if request.confirmed is None and request.lifetime_s is None:
+            self._subscriptions.pop(key, None)
+            return b""
+        point = self.node.point(request.kind, request.instance)
+        ends_at = asyncio.get_running_loop().time() + request.lifetime_s if request.lifetime_s else math.inf
+        self._forget()
+        self._subscriptions[key] = _Subscription(point, apdu.peer, request.process, bool(request.confirmed), ends_at)
+        return b""
+
+    def _notify(self) -> None:
+        """Tell subscribers what they were not told yet."""
+        self._forget()
+        if not self._subscriptions or not self._awake:
+            return
+        now = asyncio.get_running_loop().time()
+        for key, subscription in list(self._subscriptions.items()):
+            if subscription.ends_at <= now:
+                del self._subscriptions[key]
+                continue
+            notice = subscription.point.notice()
+            if notice != subscription.told:
+                subscription.told = notice
+                self._tell(subscription, notice, now)
+
+    def _tell(self, subscription: _Subscription, notice: bytes, now: float) -> None:
+        point, left = subscription.point, subscription.ends_at - now
+        says = (
+            codec.context(0, subscription.process)
+            + codec.context(1, DEVICE << 22 | self.node.instance, 4)
+            + codec.context(2, point.kind << 22 | point.instance, 4)
+            + codec.context(3, 0 if left == math.inf else int(left))
+            + codec.enclosed(4, notice)
+        )
+        self.sent += 1
+        if not subscription.confirmed:
+            self._send(bytes([_UNCONFIRMED, _UNCONFIRMED_COV]) + says, subscription.peer)
+            return
+        self._invoke = (self._invoke + 1) % 256
+        head = bytes([_CONFIRMED, _MAX_ANSWER, self._invoke, _CONFIRMED_COV])
+        task = asyncio.create_task(self._confirmed(head + says, subscription.peer, self._invoke))
+        self._leaving.add(task)
+        task.add_done_callback(self._leaving.discard)
+
+    async def _confirmed(self, apdu: bytes, peer: Peer, invoke: int) -> None:
+        """Send until it is acknowledged, or for long enough."""
+        done = self._unacknowledged[peer, invoke] = asyncio.Event()
+        try:
+            for _ in range(TRIES):
+                self._send(apdu, peer)
+                try:
+                    async with asyncio.timeout(TRY_S):
+                        await done.wait()
+                    return
+                except TimeoutError:
+                    continue
+        finally:
+            del self._unacknowledged[peer, invoke]
+
+    def _forget(self) -> None:
+        """Drop the subscriptions when this is not the device any more that took them."""
+        device = self.device
+        life = (self.node, device.boots, device.ail.moved_by)
+        if life != self._life:
+            self._life = life
+            self._subscriptions.clear()
+
+
+class _Port(asyncio.DatagramProtocol):
+    """The socket's side of a server."""
+
+    def __init__(self, server: BacnetServer) -> None:
+        self._server = server
+
+    def datagram_received(self, data: bytes, addr: tuple[str | Any, int]) -> None:
+        self._server.received(data, addr)
+
+
+def _element(shown: Shown, index: int | None) -> bytes:
+    """A property's value, or the element asked for; element 0 is how many there are. Raises Failure."""
+    if index is None:
+        return shown if isinstance(shown, bytes) else b"".join(shown)
+    if isinstance(shown, bytes):
+        raise NOT_AN_ARRAY
+    if index > len(shown):
+        raise NO_SUCH_INDEX
+    return codec.unsigned(len(shown)) if index == 0 else shown[index - 1]
 
 
 def _bind(host: str, port: int) -> socket.socket:

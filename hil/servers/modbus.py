@@ -1,73 +1,23 @@
 """A Modbus TCP server for simulated devices: one port, one device per unit id, like a gateway.
 
 Each request is answered before the next is looked at, with its own transaction and unit id, so pipelined requests get
-their answers in order. Bytes may arrive in any pieces. A header that is not Modbus closes the connection. A unit that
-is not there (or is unplugged) gets the gateway's exception 0x0B, an unknown function 1, an address that the device does
-not have or does not let be written 2, a count or value it does not take 3.
+their answers in order; a silent unit's are swallowed and the others go on. Bytes may arrive in any pieces. A header that
+is not Modbus closes the connection. A unit that is not there (or is unplugged) gets the gateway's exception 0x0B. Where a
+port has one device only it is the device's own, and closes its connections when the device restarts.
 """
 
 from __future__ import annotations
 
 import asyncio
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from energyctl.core.profile import Profile
-from hil.device import SimDevice, WriteRejected
+from hil.device import SimDevice
 
-from .registers import ILLEGAL_VALUE, SIZES, Cell, Refusal, RegisterMap, Table, refusal_code
-from .sunspec import is_sunspec, sunspec_map
+from .requests import answer, refused, register_map
 
-ILLEGAL_FUNCTION, DEVICE_FAILURE, NO_TARGET = 1, 4, 0x0B
-_BIT_TABLES = {1: "coil", 2: "discrete"}
-_WORD_TABLES = {3: "holding", 4: "input"}
-
-
-def register_map(device: SimDevice, unit: int) -> RegisterMap:
-    """A device's registers from its profile, SunSpec or plain."""
-    return sunspec_map(device, unit) if is_sunspec(device) else plain_map(device)
-
-
-def plain_map(device: SimDevice) -> RegisterMap:
-    """Registers from the profile's address blocks; what a block leaves out stands in the profile's options."""
-    profile = device.profile
-    cells: dict[str, list[Cell]] = {}
-    for name, spec in profile.points.items():
-        block = {**profile.options, **spec.address}
-        kind = str(block.get("type", "uint16"))
-        cell = Cell(
-            name=name,
-            spec=spec,
-            register=int(block["register"]),
-            type=kind,
-            scale=float(block.get("scale", 1.0)),
-            offset=float(block.get("offset", 0.0)),
-            little=block.get("word_order") == "little",
-            swapped=block.get("byte_order") == "little",
-            bit=block.get("bit"),
-            missing=int(next(iter(block.get("not_available", {}).get(kind, ())), 0)),
-        )
-        cells.setdefault(str(block.get("table", "holding")), []).append(cell)
-    fixed = _identity(profile)
-    tables = {
-        table: Table(tuple(cells.get(table, ())), fixed.get(table, {})) for table in dict.fromkeys([*cells, *fixed])
-    }
-    return RegisterMap(device, tables, int(profile.options.get("max_registers", 125)))
-
-
-def _identity(profile: Profile) -> Mapping[str, Mapping[int, int]]:
-    """The words an identity probe with an address of its own looks for, by table and register."""
-    if profile.identity is None or "register" not in profile.identity.address:
-        return {}
-    block = {**profile.options, **profile.identity.address}
-    kind, contains = str(block.get("type", "uint16")), profile.identity.contains
-    if kind == "string":
-        data = contains.encode().ljust(2 * int(block["count"]), b"\0")
-    else:
-        data = int(contains, 0).to_bytes(2 * SIZES[kind], "big")
-    words = struct.unpack(f">{len(data) // 2}H", data)
-    return {str(block.get("table", "holding")): dict(enumerate(words, int(block["register"])))}
+NO_TARGET = 0x0B
 
 
 class ModbusServer:
@@ -76,6 +26,7 @@ class ModbusServer:
     def __init__(self, devices: Mapping[int, SimDevice], host: str = "127.0.0.1", port: int = 0) -> None:
         self.units = {unit: register_map(device, unit) for unit, device in devices.items()}
         self.connections: set[asyncio.Transport] = set()
+        self._boots = self._all_boots()
         self._host, self._port = host, port
         self._server: asyncio.Server | None = None
 
@@ -87,8 +38,7 @@ class ModbusServer:
     async def __aexit__(self, *_: object) -> None:
         if self._server is not None:
             self._server.close()
-            for transport in list(self.connections):
-                transport.abort()
+            self._drop_connections()
             await self._server.wait_closed()
 
     @property
@@ -99,22 +49,33 @@ class ModbusServer:
         return host, port
 
     async def push(self) -> Mapping[str, int]:
-        """Nothing is ever pushed: reads see the values of the moment."""
+        """Nothing is ever pushed, reads see the values of the moment; a device that restarted loses its connections."""
+        self.restarted()
         return {}
 
-    def answer(self, unit: int, pdu: bytes) -> bytes:
-        """The answer to one request, an exception answer included."""
+    def restarted(self) -> bool:
+        """Whether the only device behind the port has restarted since last asked; its connections are gone then."""
+        boots = self._all_boots()
+        if boots == self._boots:
+            return False
+        self._boots = boots
+        if len(self.units) == 1:
+            self._drop_connections()
+        return len(self.units) == 1
+
+    def answer(self, unit: int, pdu: bytes) -> bytes | None:
+        """The answer to one request, an exception answer included; None for silence."""
         target = self.units.get(unit)
-        try:
-            if target is None or not target.device.online:
-                raise Refusal(NO_TARGET)
-            return pdu[:1] + _serve(target, pdu[0], pdu[1:])
-        except WriteRejected as rejected:
-            return bytes([pdu[0] | 0x80, refusal_code(rejected)])
-        except Refusal as refusal:
-            return bytes([pdu[0] | 0x80, refusal.code])
-        except struct.error:
-            return bytes([pdu[0] | 0x80, ILLEGAL_VALUE])
+        if target is None or not target.device.online:
+            return refused(pdu, NO_TARGET)
+        return answer(target, pdu)
+
+    def _all_boots(self) -> int:
+        return sum(target.device.boots for target in self.units.values())
+
+    def _drop_connections(self) -> None:
+        for transport in list(self.connections):
+            transport.abort()
 
 
 class _Connection(asyncio.Protocol):
@@ -136,6 +97,8 @@ class _Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._buffer += data
         assert self._transport is not None
+        if self._server.restarted():
+            return
         while len(self._buffer) >= 7:
             transaction, protocol, length, unit = struct.unpack_from(">HHHB", self._buffer)
             if protocol != 0 or not 2 <= length <= 254:
@@ -147,65 +110,5 @@ class _Connection(asyncio.Protocol):
             pdu = bytes(self._buffer[7 : 6 + length])
             del self._buffer[: 6 + length]
             answer = self._server.answer(unit, pdu)
-            self._transport.write(struct.pack(">HHHB", transaction, 0, len(answer) + 1, unit) + answer)
-
-
-def _serve(target: RegisterMap, function: int, body: bytes) -> bytes:
-    """The answer's data after the function code. Raises Refusal, WriteRejected, struct.error for a wrong length."""
-    via = f"modbus fc {function}"
-    match function:
-        case 1 | 2:
-            start, count = struct.unpack(">HH", body)
-            _count(count, 2000)
-            data = pack_bits(target.read_bits(_BIT_TABLES[function], start, count))
-            return bytes([len(data)]) + data
-        case 3 | 4:
-            start, count = struct.unpack(">HH", body)
-            _count(count, 125)
-            return bytes([2 * count]) + target.read(_WORD_TABLES[function], start, count)
-        case 5:
-            start, word = struct.unpack(">HH", body)
-            if word not in (0, 0xFF00):
-                raise Refusal(ILLEGAL_VALUE)
-            target.write_bits(start, [word != 0], via)
-            return body
-        case 6:
-            (start,) = struct.unpack_from(">H", body)
-            struct.unpack(">HH", body)
-            target.write(start, body[2:], via)
-            return body
-        case 15:
-            start, count, size = struct.unpack_from(">HHB", body)
-            _count(count, 1968)
-            _length(body, size, (count + 7) // 8)
-            target.write_bits(start, unpack_bits(body[5:], count), via)
-            return body[:4]
-        case 16:
-            start, count, size = struct.unpack_from(">HHB", body)
-            _count(count, 123)
-            _length(body, size, 2 * count)
-            target.write(start, body[5:], via)
-            return body[:4]
-        case _:
-            raise Refusal(ILLEGAL_FUNCTION)
-
-
-def _count(count: int, most: int) -> None:
-    if not 1 <= count <= most:
-        raise Refusal(ILLEGAL_VALUE)
-
-
-def _length(body: bytes, said: int, wanted: int) -> None:
-    if said != wanted or len(body) != 5 + wanted:
-        raise Refusal(ILLEGAL_VALUE)
-
-
-def pack_bits(bits: Sequence[bool]) -> bytes:
-    """Bits as Modbus sends them: the first in the lowest bit of the first byte."""
-    return sum(1 << at for at, bit in enumerate(bits) if bit).to_bytes((len(bits) + 7) // 8, "little")
-
-
-def unpack_bits(data: bytes, count: int) -> list[bool]:
-    """The inverse of `pack_bits`."""
-    number = int.from_bytes(data, "little")
-    return [bool(number >> at & 1) for at in range(count)]
+            if answer is not None:
+                self._transport.write(struct.pack(">HHHB", transaction, 0, len(answer) + 1, unit) + answer)

@@ -7,6 +7,10 @@ to another step than the change it tells of. They are counted per device when th
 client's next publish request is counted too, and goes out with that request.
 
 Clients get the role of a plain user, because the library lets an administrator write anything.
+
+What ails a device shows as bad status codes, one without a value as Bad_SensorFailure. A request that touches a silent device
+is not answered, while the same session is served on. Nodes with numeric ids move with their device's; browsing still finds
+them where they were. A device that has the server for itself takes its connections along when it restarts.
 """
 
 from __future__ import annotations
@@ -20,11 +24,13 @@ from typing import Any
 
 from asyncua.crypto.permission_rules import User, UserRole
 from asyncua.server.address_space import AttributeService
+from asyncua.server.binary_server_asyncio import BinaryServer, OPCUAProtocol
 from asyncua.server.internal_server import InternalServer
 from asyncua.server.server import Server
 from asyncua.server.subscription_service import SubscriptionService
 from asyncua.server.user_managers import UserManager
 
+from energyctl.core.errors import ConfigError
 from energyctl.core.points import Access
 from energyctl.core.profile import PointSpec
 from hil.device import SimDevice, WriteRejected
@@ -33,6 +39,8 @@ from hil.units import shown, taken
 
 # the library exports these in a way that a strict type checker does not follow
 ua: Any = importlib.import_module("asyncua.ua")
+SERVER_URI = "urn:energyctl:simulated-devices"
+"""What the server's certificate must say who it is."""
 _VALUE = ua.AttributeIds.Value
 _REJECTED = {
     "access": ua.StatusCodes.BadNotWritable,
@@ -44,32 +52,79 @@ _REJECTED = {
 
 @dataclass(frozen=True, slots=True)
 class Secured:
-    """A signed and encrypted endpoint (Basic256Sha256): the server's certificate and key, .pem or .der files."""
+    """A secured endpoint: the server's certificate (.der) and key (.pem), and the policy with its mode."""
 
     certificate: Path
     private_key: Path
+    policy: str = "Basic256Sha256_SignAndEncrypt"
+
+
+@dataclass(slots=True)
+class _Seat:
+    """A place on the server and the device that is there; two of the same type can change places."""
+
+    id: str
+    device: SimDevice
+    points: dict[str, _Point] = field(default_factory=dict)
+    shown: object = None
+    """What the device was like when it was last shown as a whole."""
+
+    @property
+    def state(self) -> object:
+        """All that changes how every point is shown."""
+        ail = self.device.ail
+        return (self.device, self.device.online, ail.exception, frozenset(ail.refused), ail.moved_by)
+
+    def due(self) -> Iterable[_Point]:
+        """The points to show anew; none while the device is silent."""
+        if self.device.ail.silent:
+            return []
+        changed, before, self.shown = self.device.take_changes(), self.shown, self.state
+        return self.points.values() if before != self.shown else [self.points[name] for name in changed]
 
 
 @dataclass(slots=True)
 class _Point:
-    device: SimDevice
+    seat: _Seat
     name: str
     spec: PointSpec
     node: Any
     kind: Any
 
+    @property
+    def device(self) -> SimDevice:
+        """Whose point it is now."""
+        return self.seat.device
+
+    @property
+    def moved_by(self) -> int:
+        """How far its node is from where it was."""
+        return self.device.ail.moved_by if isinstance(self.node.Identifier, int) else 0
+
     def value(self) -> Any:
         """What the node shows now: a DataValue in the device's unit and the node's type, bad when there is none."""
-        time = self.device.time
-        good, own = ua.StatusCode(), shown(self.spec, self.device.values[self.name])
-        if not self.device.online:
-            return self._bad(ua.StatusCodes.BadNoCommunication)
-        if self.kind in (ua.VariantType.Double, ua.VariantType.Float):
-            return ua.DataValue(ua.Variant(own, self.kind), good, time, time)
+        trouble = self._trouble()
+        if trouble is not None:
+            return self._bad(trouble)
+        raw = self.device.ail.raw.get(self.name)
+        own = shown(self.spec, self.device.reading(self.name)) if raw is None else raw
         if math.isnan(own):
             return self._bad(ua.StatusCodes.BadSensorFailure)
-        plain = bool(own) if self.kind is ua.VariantType.Boolean else round(own)
-        return ua.DataValue(ua.Variant(plain, self.kind), good, time, time)
+        time = self.device.time
+        return ua.DataValue(ua.Variant(self._typed(own), self.kind), ua.StatusCode(), time, time)
+
+    def _typed(self, own: float) -> float | int | bool:
+        if self.kind in (ua.VariantType.Double, ua.VariantType.Float):
+            return own
+        return bool(own) if self.kind is ua.VariantType.Boolean else round(own)
+
+    def _trouble(self) -> int | None:
+        """The status code of a point that cannot be spoken to."""
+        if not self.device.online:
+            return int(ua.StatusCodes.BadNoCommunication)
+        if self.device.ail.exception is not None:
+            return int(ua.StatusCodes.BadDeviceFailure)
+        return int(ua.StatusCodes.BadNotReadable) if self.name in self.device.ail.refused else None
 
     def _bad(self, code: int) -> Any:
         time = self.device.time
@@ -79,8 +134,12 @@ class _Point:
         """A value from the wire; the status code of what became of it."""
         if not self.device.online:
             return int(ua.StatusCodes.BadNoCommunication)
+        if self.device.ail.exception is not None:
+            return int(ua.StatusCodes.BadDeviceFailure)
         variant = written.Value
         try:
+            if self.name in self.device.ail.refused:
+                self.device.refuse(self.name, None, via="opcua", reason="refused for now", kind="access")
             if self.spec.access is not Access.READ_WRITE:
                 self.device.refuse(self.name, None, via="opcua", reason="read-only", kind="access")
             if variant is None or variant.VariantType is not self.kind or variant.is_array:
@@ -111,15 +170,14 @@ class OpcuaServer:
         password: str | None = None,
         secured: Secured | None = None,
     ) -> None:
-        self.devices = {device.id: device for device in devices}
+        self._seats = {device.id: _Seat(device.id, device) for device in devices}
         self.host, self.port = host, port
         self._prefixes = prefixes or {}
         self._secured = secured
-        self._iserver = _InternalServer(_Users(user, password), self._take)
-        self._server = Server(iserver=self._iserver)
+        self._iserver = _InternalServer(_Users(user, password), self._show, self._take)
+        self._server = _Server(iserver=self._iserver)
         self._points: dict[Any, _Point] = {}
-        self._named: dict[tuple[str, str], _Point] = {}
-        self._online = dict.fromkeys(self.devices, True)
+        self._boots = self._all_boots()
 
     @property
     def url(self) -> str:
@@ -135,11 +193,12 @@ class OpcuaServer:
         if self._secured is None:
             server.set_security_policy([ua.SecurityPolicyType.NoSecurity])
         else:
-            server.set_security_policy([ua.SecurityPolicyType.Basic256Sha256_SignAndEncrypt])
+            await server.set_application_uri(SERVER_URI)
+            server.set_security_policy([ua.SecurityPolicyType[self._secured.policy]])
             await server.load_certificate(self._secured.certificate)
             await server.load_private_key(self._secured.private_key)
-        for device in self.devices.values():
-            await self._add(device)
+        for seat in self._seats.values():
+            await self._add(seat)
         await server.start()
         bound: Any = server.bserver
         self.port = bound._server.sockets[0].getsockname()[1]
@@ -150,47 +209,92 @@ class OpcuaServer:
 
     async def push(self) -> Mapping[str, int]:
         """Show what the physics set and publish it; notifications per device id, sent or certain to be."""
-        for device in self.devices.values():
-            for point in self._due(device):
-                await self._iserver.aspace.write_attribute_value(point.node, _VALUE, point.value())
+        if self._boots != self._all_boots():
+            self._boots = self._all_boots()
+            if len(self._seats) == 1:
+                self._server.drop_connections()
+        for seat in self._seats.values():
+            for point in seat.due():
+                shown = self._moved_away if point.moved_by else point.value()
+                await self._iserver.aspace.write_attribute_value(point.node, _VALUE, shown)
         await self._iserver.subscription_service.publish_all()
         return self._iserver.counts.total(self._iserver.subscription_service.subscriptions.values())
 
-    def _due(self, device: SimDevice) -> Iterable[_Point]:
-        changed = device.take_changes()
-        if self._online[device.id] is device.online:
-            return [self._named[device.id, name] for name in changed]
-        self._online[device.id] = device.online
-        return [point for (owner, _), point in self._named.items() if owner == device.id]
+    def device_at(self, seat: str) -> SimDevice:
+        """The device at a place, which has the id of the device that was there first."""
+        return self._seats[seat].device
+
+    def put(self, seat: str, device: SimDevice) -> None:
+        """Let another device of the same type answer at a place."""
+        self._seats[seat].device = device
+
+    def _all_boots(self) -> int:
+        return sum(seat.device.boots for seat in self._seats.values())
+
+    @property
+    def _moved_away(self) -> Any:
+        return ua.DataValue(StatusCode=ua.StatusCode(ua.StatusCodes.BadNodeIdUnknown))
+
+    def _at(self, node: Any) -> _Point | None:
+        """The point that has this node id now."""
+        point = self._points.get(node)
+        if point is not None and not point.moved_by:
+            return point
+        for seat in self._seats.values() if isinstance(node.Identifier, int) else ():
+            before = ua.NodeId(node.Identifier - seat.device.ail.moved_by, node.NamespaceIndex)
+            point = self._points.get(before) if seat.device.ail.moved_by else None
+            if point is not None and point.seat is seat:
+                return point
+        return None
+
+    def _show(self, item: Any) -> Any:
+        """What a read from the wire shows: a DataValue, None when the node is none of ours. Raises Unanswered."""
+        point = self._at(item.NodeId)
+        if point is None:
+            return self._moved_away if item.NodeId in self._points else None
+        if point.device.ail.silent:
+            raise Unanswered
+        return point.value() if item.AttributeId == _VALUE else None
 
     async def _take(self, item: Any) -> int | None:
-        """A write from the wire: its status code, None when the node is none of ours."""
-        point = self._points.get(item.NodeId)
+        """A write from the wire: its status code, None when the node is none of ours. Raises Unanswered."""
+        point = self._at(item.NodeId)
         if point is None or item.AttributeId != _VALUE:
-            return None
+            return int(ua.StatusCodes.BadNodeIdUnknown) if item.NodeId in self._points and point is None else None
+        if point.device.ail.silent:
+            raise Unanswered
         status = point.take(item.Value)
         if status == ua.StatusCodes.Good:
             await self._iserver.aspace.write_attribute_value(point.node, _VALUE, point.value())
             await self._iserver.subscription_service.publish_all()
         return status
 
-    async def _add(self, device: SimDevice) -> None:
+    async def _add(self, seat: _Seat) -> None:
+        device = seat.device
         spaces = {spec.address["ns"] for spec in device.profile.points.values()}
         index = {uri: await self._server.register_namespace(uri) for uri in sorted(spaces)}
         home = min(index.values())
         folder = await self._server.nodes.objects.add_folder(ua.NodeId(device.id, home), f"{home}:{device.id}")
         for name, spec in device.profile.points.items():
             address = spec.address
-            node = ua.NodeId(self._prefixes.get(device.id, "") + address["id"], index[address["ns"]])
-            point = _Point(device, name, spec, node, ua.VariantType[address["type"]])
+            node = ua.NodeId(self._identifier(device.id, address["id"]), index[address["ns"]])
+            if node in self._points:
+                other = self._points[node].seat.id
+                raise ConfigError(f"devices.{device.id}: node {address['id']} of {address['ns']} is {other}'s already")
+            point = _Point(seat, name, spec, node, ua.VariantType[address["type"]])
             variable = await folder.add_variable(node, f"{node.NamespaceIndex}:{name}", 0, point.kind)
             await self._iserver.aspace.write_attribute_value(node, _VALUE, point.value())
             if spec.access is Access.READ_WRITE:
                 await variable.set_writable()
-            self._points[node] = self._named[device.id, name] = point
+            self._points[node] = seat.points[name] = point
             self._iserver.counts.owner[node] = device.id
         device.take_changes()
+        seat.shown = seat.state
         await self._add_identity(device, folder)
+
+    def _identifier(self, device: str, own: str | int) -> str | int:
+        """A node's identifier with the device's prefix; a number has none."""
+        return self._prefixes.get(device, "") + own if isinstance(own, str) else own
 
     async def _add_identity(self, device: SimDevice, folder: Any) -> None:
         profile = device.profile
@@ -199,7 +303,7 @@ class OpcuaServer:
         address, wanted = profile.identity.address, profile.identity.contains
         index = await self._server.register_namespace(address["ns"])
         text = profile.model if wanted in profile.model else wanted
-        node = ua.NodeId(self._prefixes.get(device.id, "") + address["id"], index)
+        node = ua.NodeId(self._identifier(device.id, address["id"]), index)
         await folder.add_variable(node, f"{index}:Model", text, ua.VariantType.String)
 
 
@@ -242,6 +346,7 @@ class _Subscriptions(SubscriptionService):
     """Subscriptions that count what leaves."""
 
     counts: _Counts
+    show: Callable[[Any], Any]
 
     async def create_subscription(self, *args: Any, **options: Any) -> Any:
         result = await super().create_subscription(*args, **options)
@@ -256,6 +361,8 @@ class _Subscriptions(SubscriptionService):
         return result
 
     async def create_monitored_items(self, params: Any) -> list[Any]:
+        for item in params.ItemsToCreate:
+            self.show(item.ItemToMonitor)
         results = list(await super().create_monitored_items(params))
         await self.publish_all()
         return results
@@ -267,10 +374,59 @@ class _Subscriptions(SubscriptionService):
                 await subscription.publish_results()
 
 
-class _Attributes(AttributeService):
-    """Writes of clients to the devices' nodes go to the devices."""
+class Unanswered(BaseException):
+    """A request that nobody answers; no error, so that the library does not answer with one."""
 
+
+class _Connection(OPCUAProtocol):
+    """A client's connection, on which some requests stay without an answer."""
+
+    async def _process_one_msg(self, header: Any, buf: Any) -> bool:
+        try:
+            return bool(await super()._process_one_msg(header, buf))
+        except Unanswered:
+            return True
+
+
+class _BinaryServer(BinaryServer):
+    def _make_protocol(self) -> OPCUAProtocol:
+        return _Connection(self.iserver, self._policies, self.clients, self.closing_tasks, self.limits)
+
+
+class _Server(Server):
+    """The library's server with our connections."""
+
+    async def start(self) -> None:
+        await self._setup_server_nodes()
+        await self.iserver.start()
+        host, port = self._get_bind_socket_info()
+        self.bserver = _BinaryServer(self.iserver, str(host), port or 0, self.limits)
+        self.bserver.set_policies(self._policies)
+        try:
+            await self.bserver.start()
+        except OSError:
+            await self.iserver.stop()
+            raise
+
+    def drop_connections(self) -> None:
+        """Reset every client."""
+        for client in list(self.bserver.clients) if self.bserver else ():
+            if client.transport is not None:
+                client.transport.abort()
+
+
+class _Attributes(AttributeService):
+    """Reads and writes of the devices' nodes go to the devices."""
+
+    show: Callable[[Any], Any]
     take: Callable[[Any], Any]
+
+    def read(self, params: Any) -> list[Any]:
+        return [self._read(item) for item in params.NodesToRead]
+
+    def _read(self, item: Any) -> Any:
+        shown = self.show(item)
+        return self._aspace.read_attribute_value(item.NodeId, item.AttributeId) if shown is None else shown
 
     async def write(self, params: Any, user: Any = User(role=UserRole.Admin)) -> list[Any]:  # noqa: B008
         if user.role == UserRole.Admin:
@@ -288,14 +444,14 @@ class _Attributes(AttributeService):
 class _InternalServer(InternalServer):
     subscription_service: _Subscriptions
 
-    def __init__(self, users: _Users, take: Callable[[Any], Any]) -> None:
+    def __init__(self, users: _Users, show: Callable[[Any], Any], take: Callable[[Any], Any]) -> None:
         super().__init__(user_manager=users)
         self.counts = _Counts()
         self.aspace.force_server_timestamp = False
         self.attribute_service = _Attributes(self.aspace)
-        self.attribute_service.take = take
+        self.attribute_service.show, self.attribute_service.take = show, take
         self.subscription_service = _Subscriptions(self.aspace, iserver=self)
-        self.subscription_service.counts = self.counts
+        self.subscription_service.counts, self.subscription_service.show = self.counts, show
         self.isession.subscription_service = self.subscription_service
 
     async def load_standard_address_space(self, shelf_file: Any = None) -> None:

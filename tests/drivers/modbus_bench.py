@@ -9,6 +9,7 @@ import asyncio
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 READ_TABLES = {1: "coil", 2: "discrete", 3: "holding", 4: "input"}
 
@@ -90,6 +91,11 @@ class ModbusBench:
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
         self._late: set[asyncio.Task[None]] = set()
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Of a connection to it."""
+        return {"transport": "tcp", "host": "127.0.0.1", "port": self.port}
 
     async def start(self) -> None:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)

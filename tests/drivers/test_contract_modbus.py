@@ -17,6 +17,7 @@ from energyctl.core.points import Command, Write
 from energyctl.core.profile import Profile
 from tests.drivers.contract import DriverContract
 from tests.drivers.modbus_bench import BenchUnit, ModbusBench
+from tests.drivers.rtu_bench import RtuBench
 
 TIMEOUT_S = 0.3
 
@@ -103,7 +104,7 @@ class Cell:
 
 @dataclass
 class ModbusRig:
-    bench: ModbusBench
+    bench: ModbusBench | RtuBench
     unit: BenchUnit
     cells: dict[str, Cell]
     driver: Driver
@@ -157,10 +158,12 @@ class ModbusRig:
         self.unit.unwritable.clear()
 
 
-async def rig_for(profile: Profile, unit: BenchUnit, device: str, **facts: Any) -> AsyncIterator[ModbusRig]:
-    bench = ModbusBench(u3=unit, u4=BenchUnit(holding={7: 0x10000 - 1234}))
+async def rig_for(
+    profile: Profile, unit: BenchUnit, device: str, bench_type: type[ModbusBench | RtuBench], **facts: Any
+) -> AsyncIterator[ModbusRig]:
+    bench = bench_type(u3=unit, u4=BenchUnit(holding={7: 0x10000 - 1234}))
     await bench.start()
-    link = Link("line", "modbus", {"transport": "tcp", "host": "127.0.0.1", "port": bench.port, "timeout": TIMEOUT_S})
+    link = Link("line", "modbus", {**bench.options, "timeout": TIMEOUT_S})
     devices = [Device(device, profile, {"unit": 3}), Device("near", NEIGHBOUR, {"unit": 4})]
     async with factory.open(link, devices, LiveClock()) as driver:
         yield ModbusRig(bench, unit, driver=driver, device=device, **facts)
@@ -173,6 +176,8 @@ def number(raw: Sequence[int]) -> float:
 
 
 class TestPlain(DriverContract):
+    bench: type[ModbusBench | RtuBench] = ModbusBench
+
     @pytest.fixture
     async def rig(self) -> AsyncIterator[ModbusRig]:
         unit = BenchUnit(
@@ -193,6 +198,7 @@ class TestPlain(DriverContract):
             PLAIN,
             unit,
             "b",
+            self.bench,
             cells=cells,
             known={
                 "b.temp": -1.0,  # 0xFFF6 = -10, by 0.1
@@ -213,6 +219,10 @@ class TestPlain(DriverContract):
             identity="B-7",
         ):
             yield rig
+
+
+class TestSerial(TestPlain):
+    bench = RtuBench
 
 
 class TestSunSpec(DriverContract):
@@ -239,6 +249,7 @@ class TestSunSpec(DriverContract):
             sunspec_battery(),
             BenchUnit(holding=registers),
             "s",
+            ModbusBench,
             cells=cells,
             known={"s.power": 12.5, "s.soc": 0.423, "s.capacity": 60.0, "s.setpoint": 0.0, "s.mode": 0.0},
             refusable="s.soc",

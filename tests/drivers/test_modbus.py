@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from drivers.modbus import factory
+from drivers.modbus.connection import Connection
 from drivers.modbus.driver import ModbusDriver
-from drivers.modbus.options import LinkOptions
-from drivers.modbus.tcp import Connection, fits
+from drivers.modbus.options import TcpOptions
+from drivers.modbus.tcp import TcpWire, fits
 from energyctl.core.clock import LiveClock
 from energyctl.core.driver import Device, Link, Partial, Refused, Written
 from energyctl.core.errors import ConfigError, DeviceRefused, GarbledError, LinkError, LinkTimeout
@@ -269,7 +270,7 @@ def silent_port() -> Iterator[int]:
 
 
 async def test_an_address_where_nobody_answers_takes_no_longer_than_the_timeout(silent_port: int) -> None:
-    connection = Connection(LinkOptions(host="127.0.0.1", port=silent_port, timeout=0.2))
+    connection = Connection(TcpWire(TcpOptions(host="127.0.0.1", port=silent_port)), 0.2)
     start = time.monotonic()
     with pytest.raises(LinkError, match="cannot connect to"):
         await connection.connect("d")
@@ -580,6 +581,14 @@ async def test_who_a_device_is() -> None:
 
 # -- options -----------------------------------------------------------------------------------------------------------
 
+GOOD_LINE = {
+    "transport": "rtu",
+    "device": "/dev/ttyUSB0",
+    "baudrate": 9600,
+    "parity": "N",
+    "stopbits": 2,
+    "timeout": 0.5,
+}
 GOOD_LINK = {"transport": "tcp", "host": "10.0.0.5", "port": 502, "timeout": 1.0}
 
 
@@ -587,7 +596,17 @@ GOOD_LINK = {"transport": "tcp", "host": "10.0.0.5", "port": 502, "timeout": 1.0
     ("options", "problem"),
     [
         ({"transport": "tcp"}, "connections.l.host: missing"),
-        (GOOD_LINK | {"transport": "rtu"}, "connections.l.transport: input should be 'tcp', not 'rtu'"),
+        (GOOD_LINK | {"transport": "udp"}, "connections.l.transport: there is no 'udp'; there is tcp and rtu"),
+        ({"transport": "rtu"}, "connections.l.device: missing"),
+        (GOOD_LINE | {"device": "ttyUSB0"}, "connections.l.device: string should match pattern '^/', not 'ttyUSB0'"),
+        (GOOD_LINE | {"parity": "even"}, "connections.l.parity: input should be 'N', 'E' or 'O', not 'even'"),
+        (GOOD_LINE | {"stopbits": 3}, "connections.l.stopbits: input should be 1 or 2, not 3"),
+        (
+            GOOD_LINE | {"baudrate": 9500},
+            "connections.l.baudrate: 9500 is no usual rate; there are 1200, 2400, 4800, 9600, 14400, 19200, 28800, 38400, "
+            "57600, 76800, 115200, 230400",
+        ),
+        (GOOD_LINE | {"stopbit": 1}, "connections.l.stopbit: unknown option; did you mean 'stopbits'?"),
         (GOOD_LINK | {"port": 0}, "connections.l.port: input should be greater than or equal to 1, not 0"),
         (GOOD_LINK | {"port": "502"}, "connections.l.port: input should be a valid integer, not '502'"),
         (GOOD_LINK | {"port": True}, "connections.l.port: input should be a valid integer, not True"),

@@ -100,7 +100,8 @@ def scenario(folder: Path, seed: int) -> Path:
     """The first hours of the winter day."""
     yaml = YAML()
     data = yaml.load((SCENARIOS / "town-hall-winter.yaml").read_text())
-    data |= {"hours": HOURS, "seed": seed, "measured": str(LARISSA / data["measured"])}
+    data |= {"lasts": f"{HOURS} h", "seed": seed}
+    data["outside"]["measured"] = str(LARISSA / data["outside"]["measured"])
     path = folder / f"night-{seed}.yaml"
     with path.open("w") as file:
         yaml.dump(data, file)

@@ -16,8 +16,10 @@ import pytest
 from asyncua import Client, ua
 from pymodbus.client import AsyncModbusTcpClient
 
+from energyctl.daemon.lockstep import Lockstep, SiteClock
 from hil.device import SimDevice
-from hil.lockstep import LockstepServer, move
+from hil.lockstep import LockstepServer, Moved
+from hil.world import move
 
 START = datetime(2026, 1, 15, 0, 0, tzinfo=UTC)
 TOWN_HALL = Path("sites/larissa/town-hall.yaml").resolve()
@@ -29,6 +31,7 @@ class Clockwork:
     def __init__(self, **devices: SimDevice) -> None:
         self.time = START
         self.devices = devices
+        self.off_s = 0.0
         self.steps: list[float] = []
 
     def step(self, to: datetime) -> None:
@@ -36,15 +39,23 @@ class Clockwork:
         self.time = to
 
 
-@asynccontextmanager
-async def lockstep(world: Clockwork, tmp_path: Path, **options):
+def moved(world: Clockwork) -> Moved:
+    """The world as a server moves it."""
     pushes: list[datetime] = []
 
     async def push() -> dict[str, int]:
         pushes.append(world.time)
         return {"charger": len(pushes)}
 
-    async with LockstepServer(world, push, tmp_path / "s", **options) as server:
+    async def go(to: datetime) -> None:
+        move(world, to, 60.0)
+
+    return Moved(lambda: world.time, go, push, lambda: world.off_s)
+
+
+@asynccontextmanager
+async def lockstep(world: Clockwork, tmp_path: Path, **options):
+    async with LockstepServer(moved(world), tmp_path / "s", **options) as server:
         reader, writer = await asyncio.open_unix_connection(str(tmp_path / "s"))
 
         async def ask(**message) -> dict:
@@ -61,14 +72,42 @@ async def test_greeting_advancing_and_the_end(tmp_path):
     async with lockstep(world, tmp_path, end=START + timedelta(minutes=3), step_s=60.0) as link:
         assert link.hello == {"now": "2026-01-15T00:00:00+00:00", "end": "2026-01-15T00:03:00+00:00", "step_s": 60.0}
         first = await link.ask(advance="2026-01-15T00:01:00+00:00")
-        assert first == {"now": "2026-01-15T00:01:00+00:00", "pushed": {"charger": 1}}
+        assert first == {"now": "2026-01-15T00:01:00+00:00", "pushed": {"charger": 1}, "clock_off_s": 0.0}
+        world.off_s = -1200.0
         same = await link.ask(advance="2026-01-15T00:01:00+00:00")
-        assert same == {"now": "2026-01-15T00:01:00+00:00", "pushed": {"charger": 2}}
+        assert same == {"now": "2026-01-15T00:01:00+00:00", "pushed": {"charger": 2}, "clock_off_s": -1200.0}
+        world.off_s = 0.0
         last = await link.ask(advance="2026-01-15T02:03:30+02:00")
-        assert last == {"now": "2026-01-15T00:03:30+00:00", "pushed": {"charger": 3}, "done": True}
+        assert (last["now"], last["done"]) == ("2026-01-15T00:03:30+00:00", True)
         assert not link.server.finished.is_set()
     await asyncio.wait_for(link.server.finished.wait(), 5)
     assert world.steps == [60.0, 60.0, 60.0, 30.0]
+
+
+async def test_a_wall_clock_can_be_wrong_and_the_other_clock_never_is(tmp_path):
+    world = Clockwork()
+    async with LockstepServer(moved(world), tmp_path / "s"):
+        daemon = Lockstep(lambda: None)
+        await daemon.connect(tmp_path / "s")
+        clock, seen = SiteClock(daemon), []
+
+        async def loop() -> None:
+            with clock.busy():
+                for minute, off_s in enumerate((0.0, 3600.0, -60.0, 0.0), 1):
+                    world.off_s = off_s
+                    await clock.sleep_until(60.0 * minute)
+                    seen.append((clock.monotonic(), clock.now() - START - timedelta(minutes=minute)))
+
+        driving = asyncio.create_task(clock.drive())
+        await asyncio.wait_for(loop(), 5)
+        driving.cancel()
+        daemon.close()
+    assert seen == [
+        (60.0, timedelta(0)),
+        (120.0, timedelta(hours=1)),
+        (180.0, timedelta(minutes=-1)),
+        (240.0, timedelta(0)),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -176,7 +215,7 @@ async def test_two_runs_are_the_same_also_with_other_load_on_the_machine(tmp_pat
         with busy():
             first, second = await asyncio.gather(scripted(*one, 100), scripted(*other, 100))
     assert first == second
-    for name in ("trace.json", "writes.json"):
+    for name in ("trace.json", "writes.json", "events.json"):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
     trace, writes = (json.loads((tmp_path / "a" / name).read_text()) for name in ("trace.json", "writes.json"))
     assert len(trace) == 100
@@ -188,4 +227,4 @@ async def test_two_runs_are_the_same_also_with_other_load_on_the_machine(tmp_pat
         ("storage", "setpoint_enable", 1.0),
     ]
     assert writes[0]["time"] == trace[4]["time"]
-    assert trace[5]["battery_kw"] == pytest.approx(-4.88)
+    assert trace[5]["powers_kw"]["battery"] == pytest.approx(-4.88)

@@ -10,11 +10,12 @@ from energyctl.config import load_site
 from energyctl.core.errors import EnergyctlError
 from energyctl.core.timeline import Horizon, Series
 from hil import demo
-from hil.foresight import Truth, _zone, best_efficiency, car_needs
-from hil.outcome import Day, Outcome, of_plan, of_trace, read_trace
+from hil.foresight import Truth, best_efficiency, car_needs, zone_of
+from hil.outcome import POWERS, Day, Outcome, of_plan, of_trace, read_trace
 from hil.picture import draw, quarters, stack
-from hil.plant import Plant
+from hil.plant import Plant, build
 from hil.plant.building import ZoneInputs, ZoneState, gains, zone_step
+from hil.plant.parts import HeatPump
 from hil.process import write_out
 from hil.scenario import load
 
@@ -33,7 +34,7 @@ def best(day: Day) -> Outcome:
 
 
 def run(day: Day, steer=lambda plant, minute: None) -> Plant:
-    plant = Plant(day.scenario, SITE)
+    plant = build(SITE, day.scenario)
     for minute in range(24 * 60):
         steer(plant, minute)
         plant.step(plant.time + MINUTE)
@@ -52,8 +53,8 @@ def cheap_hours(day: Day):
             battery.write(name, value)
         battery.write("power_setpoint", 12.0 if price <= low else -12.0 if price >= high else 0.0)
         plant.devices["charger"].write("current_limit", 32.0 if price <= low else 6.0)
-        for zone, comfort in enumerate(day.comforts, 1):
-            warm = comfort.heat + 0.4 if day.scenario.plant.mode == "heat" else comfort.cool - 0.4
+        for zone, comfort in enumerate(day.comforts.values(), 1):
+            warm = comfort.heat + 0.4 if day.scenario.name == "winter" else comfort.cool - 0.4
             pump.write(f"zone{zone}_setpoint", warm, effective=warm)
 
     return steer
@@ -82,8 +83,8 @@ def test_a_run_is_judged_by_its_truth(day: Day) -> None:
     grid = [row.grid_kw / 60 for row in rows]
     bill = sum(max(g, 0) * p - max(-g, 0) * s for g, p, s in zip(grid, prices, sold, strict=True))
     assert found.bill.total_eur == pytest.approx(bill)
-    last, battery = rows[-1], day.scenario.plant.battery
-    gone = (battery.initial_soc * battery.capacity_kwh - last.battery_kwh) / best_efficiency(battery)
+    (battery,) = (store.params for store in day.stores)
+    gone = (0.5 * 57.0 - rows[-1].states["battery.energy_kwh"]) / best_efficiency(battery)
     assert found.stock_eur == pytest.approx(day.stock_price_eur * (gone + 34.0 + 34.0))
     over = [row.grid_kw - 60 for row in rows]
     assert found.over_limit_min == sum(kw > 0.1 for kw in over)
@@ -98,16 +99,17 @@ def test_the_price_of_the_stores_is_that_of_the_next_night(day: Day) -> None:
 
 def test_the_bounds_zone_moves_like_the_plants(day: Day) -> None:
     # a step in the night, when nothing but losses, base load and the neighbour acts: exact; the air handler is off
-    truth, plant, step = Truth.of(day.scenario, SITE), day.scenario.plant, 8
-    zone = _zone(truth, 0, day.comforts[0], [18.5] * truth.horizon.steps)
+    truth, step = Truth.of(day.scenario, SITE), 8
+    (pump,) = truth.plant.of_kind(HeatPump)
+    params, wall = pump.wing.rooms[0].params, 0.25
+    beside = [(18.5, wall)] * truth.horizon.steps
+    zone = zone_of(truth, pump, pump.wing, 0, day.comforts["office"], beside)
     state = ZoneState(19.0, 18.0)
     weather = truth.weather(step)
-    sun, people = gains(plant.zones[0], weather.ghi_w_m2, truth.load_kw(step), False)
-    sign = 1.0 if plant.mode == "heat" else -1.0
+    sun, people = gains(params, weather.ghi_w_m2, truth.load_kw(step), False)
+    sign = 1.0 if pump.mode == "heat" else -1.0
     for _ in range(15):
-        zone_step(
-            plant.zones[0], state, 18.5, plant.wall_kw_k, ZoneInputs(weather.temp_c, sun, people, sign * 20, 0), 1 / 60
-        )
+        zone_step(params, state, 18.5, wall, ZoneInputs(weather.temp_c, sun, people, sign * 20, 0), 1 / 60)
     for n, after in enumerate((state.air_c, state.mass_c)):
         found = (
             zone.transition[n][0] * 19.0 + zone.transition[n][1] * 18.0 + zone.charge_gain[n] * 20 + zone.drift[step][n]
@@ -116,12 +118,12 @@ def test_the_bounds_zone_moves_like_the_plants(day: Day) -> None:
 
 
 def test_every_stay_of_a_car_is_in_the_bound(day: Day) -> None:
-    assert car_needs(day.scenario, SITE) == {"car1": 34.0, "car2": 34.0}
+    assert car_needs(Truth.of(day.scenario, SITE)) == {"car:1": 34.0, "car:2": 34.0}
 
 
 def test_a_trace_survives_its_file_and_a_short_one_is_refused(tmp_path: Path) -> None:
     day = Day.of(load("town-hall-winter"), SITE)
-    plant = Plant(day.scenario, SITE)
+    plant = build(SITE, day.scenario)
     for _ in range(5):
         plant.step(plant.time + MINUTE)
     write_out(tmp_path, plant)
@@ -133,9 +135,7 @@ def test_a_trace_survives_its_file_and_a_short_one_is_refused(tmp_path: Path) ->
 
 def test_stacked_areas_add_up_to_the_power_at_the_connection(day: Day) -> None:
     found = of_trace("alone", run(day).trace, day)
-    layers = stack(
-        {name: quarters(found.series[name]) for name in ("base_kw", "hp_kw", "ev_kw", "ahu_kw", "battery_kw", "pv_kw")}
-    )
+    layers = stack({name: quarters(found.series[name]) for name in POWERS})
     grid = quarters(found.series["grid_kw"]).values
     for step in range(96):
         assert sum(height[step] for _, _, height in layers) == pytest.approx(grid[step])

@@ -39,7 +39,9 @@ resources:
     max_discharge: 30 kW
 tariff: {{kind: flat, import_price: 0.2 EUR/kWh, export_price: 0.05 EUR/kWh}}
 """
-SCENARIO = f"{{name: shed, day: 2019-01-22, hours: 0.5, measured: {LARISSA}/measured/winter_actual.csv}}\n"
+SCENARIO = (
+    f"{{name: shed, day: 2019-01-22, lasts: 30 min, outside: {{measured: {LARISSA}/measured/winter_actual.csv}}}}\n"
+)
 
 
 @pytest.fixture
@@ -83,7 +85,7 @@ async def test_a_client_that_goes_ends_the_process_which_leaves_its_files(shed):
     assert child.returncode == 0
     assert [json.loads(line)["share"] for line in told.splitlines()] == pytest.approx([1 / 30, 2 / 30, 1.0], abs=1e-4)
     out = shed.parent / "out"
-    assert (len(json.loads((out / "trace.json").read_text())), (out / "writes.json").read_text()) == (30, "[]\n")
+    assert (len(json.loads((out / "trace.json").read_text())), (out / "writes.json").read_text()) == (60, "[]\n")
     with pytest.raises(FileNotFoundError):
         await asyncio.open_unix_connection(ready["lockstep"])
 
@@ -125,13 +127,77 @@ def test_a_mistake_is_a_line_and_an_exit_code(shed, monkeypatch, capsys, argumen
     assert (out, said in errors) == ("", True)
 
 
-def test_a_scenario_fits_a_site_whose_folder_has_its_data(shed):
+def test_a_scenario_that_ships_fits_the_site_it_is_made_for(shed):
     from energyctl.config import load_site
 
     assert fitting(load_site(shed)) is None
     found = fitting(load_site(LARISSA / "town-hall.yaml"))
     assert found is not None
-    assert (LARISSA / found.measured).is_file()
+    assert found.name == "summer"
+
+
+EVENTS = """{name: troubled, lasts: 10 min, seed: 4, events: [
+  {at: 90 s, for: 45 s, fault: KIND, on: meter, name: dead},
+  {at: 2 min, for: 3 min, do: load, power: 20 kW},
+  {at: 3 min, for: 2 min, fault: clock-jump, by: 1 h},
+  {at: 4 min, for: 150 s, fault: spike, on: meter.power, by: 5 kW, probability: 50 %}]}
+"""
+
+
+async def advanced(shed: Path, scenario: str, out: str) -> tuple[list[dict], str]:
+    """The answers to ten minutes of advancing, and the derived site file; everything else is in `out`."""
+    (shed.parent / "troubled.yaml").write_text(scenario)
+    answers = []
+    arguments = ("--scenario", str(shed.parent / "troubled.yaml"), "--lockstep", "--out", str(shed.parent / out))
+    async with process(shed, *arguments) as (child, ready):
+        reader, writer = await asyncio.open_unix_connection(ready["lockstep"])
+        start = datetime.fromisoformat(json.loads(await reader.readline())["now"])
+        for minute in range(1, 11):
+            writer.write(json.dumps({"advance": (start + timedelta(minutes=minute)).isoformat()}).encode() + b"\n")
+            answers.append(json.loads(await reader.readline()))
+        writer.close()
+        await asyncio.wait_for(child.communicate(), 20)
+    assert child.returncode == 0
+    return answers, (shed.parent / out / "shed.yaml").read_text()
+
+
+async def test_what_a_scenario_does_happens_at_its_instants_and_alike_in_every_run(shed):
+    answers, derived = await advanced(shed, EVENTS.replace("KIND", "silent"), "a")
+    assert "timeout: 1 s" in derived
+    assert [answer["clock_off_s"] for answer in answers] == [0, 0, 3600, 3600, 0, 0, 0, 0, 0, 0]
+    events = json.loads((shed.parent / "a" / "events.json").read_text())
+    start = datetime.fromisoformat(answers[0]["now"]) - timedelta(minutes=1)
+    told = [
+        ((datetime.fromisoformat(event["time"]) - start).total_seconds(), event["kind"], event["subject"])
+        for event in events
+        if event["kind"] in ("began", "ended")
+    ]
+    assert told == [
+        (90, "began", "dead"),
+        (120, "began", "load"),
+        (135, "ended", "dead"),
+        (180, "began", "clock-jump"),
+        (240, "began", "spike"),
+        (300, "ended", "load"),
+        (300, "ended", "clock-jump"),
+        (390, "ended", "spike"),
+    ]
+    trace = json.loads((shed.parent / "a" / "trace.json").read_text())
+    assert sum(row["seconds"] for row in trace) == 600
+    base = [row["powers_kw"]["base"] for row in trace]
+    assert min(base[3:5]) > 20 + max(base[:2]) - 5
+    again, _ = await advanced(shed, EVENTS.replace("KIND", "silent"), "b")
+    assert again == answers
+    for name in ("trace.json", "writes.json", "events.json"):
+        assert (shed.parent / "a" / name).read_bytes() == (shed.parent / "b" / name).read_bytes()
+    _, patient = await advanced(shed, EVENTS.replace("KIND", "sign-flipped"), "c")
+    assert "timeout: 30 s" in patient
+
+
+def test_what_cannot_happen_on_a_site_is_told_before_anything_starts(shed, capsys):
+    (shed.parent / "odd.yaml").write_text("{name: odd, events: [{at: 1 min, fault: deaf, on: meter.power}]}")
+    assert main([str(shed), "--scenario", str(shed.parent / "odd.yaml"), "--lockstep"]) == 2
+    assert "event 'deaf': deaf: on: 'meter.power' is never written" in capsys.readouterr().err
 
 
 async def test_a_pair_runs_to_its_end_and_hands_the_battery_back(shed):

@@ -107,19 +107,23 @@ async def test_a_delay_is_added_to_each_reply(far):
     async with TcpProxy(far.address, framing="modbus") as proxy:
         reader, writer = await asyncio.open_connection(*proxy.address)
 
-        async def round_trip() -> float:
-            begun = time.monotonic()
-            writer.write(mbap(1, 5))
-            await read(reader, 12)
-            return time.monotonic() - begun
+        async def quickest() -> float:
+            """Of several, because the machine may be busy with something else at times, which only makes them longer."""
+            took = []
+            for _ in range(9):
+                begun = time.monotonic()
+                writer.write(mbap(1, 5))
+                await read(reader, 12)
+                took.append(time.monotonic() - begun)
+            return min(took)
 
-        good = sorted([await round_trip() for _ in range(9)])[4]
+        assert await quickest() < 0.02
         proxy.impair.delay_s = 0.05
-        assert sorted([await round_trip() for _ in range(9)])[4] - good == pytest.approx(0.1, abs=0.02)
+        assert 0.1 <= await quickest() < 0.13
         proxy.impair.direction = "to_client"
-        assert sorted([await round_trip() for _ in range(9)])[4] - good == pytest.approx(0.05, abs=0.02)
+        assert 0.05 <= await quickest() < 0.08
         proxy.impair.delay_s = 0.0
-        assert sorted([await round_trip() for _ in range(9)])[4] < 0.02
+        assert await quickest() < 0.02
         writer.close()
 
 
@@ -277,7 +281,7 @@ async def test_a_slow_line_carries_its_rate(far):
         begun = time.monotonic()
         writer.write(b"".join(mbap(number, 253) for number in range(10)))
         await read(reader, 10 * 260)
-        assert time.monotonic() - begun == pytest.approx(0.5, abs=0.05)
+        assert 0.5 <= time.monotonic() - begun < 0.8
         writer.close()
 
 
@@ -364,7 +368,7 @@ async def test_datagrams_come_later_by_the_delay():
         begun = time.monotonic()
         client.transport.sendto(b"x")
         await until(lambda: client.got)
-        assert 0.2 <= time.monotonic() - begun < 0.25
+        assert 0.2 <= time.monotonic() - begun < 0.4
 
 
 async def test_a_device_that_comes_back_on_its_port_is_reached_again():

@@ -12,7 +12,8 @@ from pymodbus.client import AsyncModbusTcpClient
 
 from energyctl.core.profile import Profile
 from hil.device import SimDevice
-from hil.servers.modbus import ModbusServer, pack_bits, unpack_bits
+from hil.servers.modbus import ModbusServer
+from hil.servers.requests import pack_bits, unpack_bits
 
 PLAIN = Profile.model_validate(
     {

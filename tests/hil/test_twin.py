@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from contextlib import closing
+import stat
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from asyncua import Client, ua
-from pymodbus.client import AsyncModbusTcpClient
+from asyncua.crypto.security_policies import SecurityPolicyBasic256Sha256
+from bacpypes3.ipv4.app import NormalApplication
+from bacpypes3.local.device import DeviceObject
+from bacpypes3.pdu import Address, IPv4Address
+from pymodbus.client import AsyncModbusSerialClient, AsyncModbusTcpClient
 
 from energyctl.config import Site, load_site
 from energyctl.core.errors import ConfigError
@@ -135,3 +141,235 @@ async def test_a_start_that_fails_leaves_nothing_behind(tmp_path, small):
             await Twin(site, still(site).devices, site_ports=True).__aenter__()
     with pytest.raises(ConnectionError):
         await asyncio.open_connection("127.0.0.1", modbus)
+
+
+# -- a serial line, a secured server, lines, and devices that were mixed up --------------------------------------------
+
+MIXED = """
+site: {id: mixed, timezone: Europe/Athens, latitude: 39.6, longitude: 22.4}
+connections:
+  bus: {modbus: rtu, device: /dev/ttyUSB0, baudrate: 115200, parity: E, timeout: 500 ms}
+  net: {modbus: tcp, host: 10.0.0.5}
+  bms: {bacnet: ip, host: 10.0.0.6}
+  open: {opcua: tcp, url: "opc.tcp://10.0.0.8:4840"}
+devices:
+  first: {profile: eastron/sdm630@1, via: bus, unit: 1}
+  second: {profile: eastron/sdm630@1, via: bus, unit: 2}
+  third: {profile: eastron/sdm630@1, via: net, unit: 7}
+  west: {profile: generic/heat-pump-2zone@1, via: bms, device: 11}
+  east: {profile: generic/heat-pump-2zone@1, via: bms, device: 12, host: 10.0.0.7}
+  left: {profile: generic/ev-charger@1, via: open}
+  right: {profile: generic/ev-charger@1, via: open, prefix: B.}
+  air: {profile: generic/ahu@1, via: open}
+grid: {meter: first.power, import_limit: 60 kW, export_limit: 30 kW}
+resources:
+  base: {kind: base-load, prior: load.csv}
+tariff: {kind: flat, import_price: 0.2 EUR/kWh, export_price: 0.05 EUR/kWh}
+"""
+
+
+SAFE = MIXED.replace("via: open}\ngrid", "via: safe}\ngrid").replace(
+    "devices:\n",
+    """\
+  safe:
+    opcua: tcp
+    url: opc.tcp://10.0.0.9:4840
+    security: Basic256Sha256
+    user: operator
+    password: {secret: word}
+    certificate: ours.der
+    private_key: ours.pem
+    server_certificate: theirs.der
+devices:
+""",
+)
+SAFE = SAFE.replace("connections:\n", "secrets:\n  word: {env: MIXED_TWIN_PASSWORD}\nconnections:\n")
+
+
+@pytest.fixture
+def mixed(tmp_path: Path) -> Site:
+    (tmp_path / "load.csv").write_text("time_utc,load_kw\n2026-01-01T00:00:00Z,5.0\n2026-01-01T01:00:00Z,6.0\n")
+    (tmp_path / "mixed.yaml").write_text(MIXED)
+    return load_site(tmp_path / "mixed.yaml")
+
+
+@pytest.fixture
+def safe(tmp_path: Path, mixed: Site, monkeypatch: pytest.MonkeyPatch) -> Site:
+    """With another OPC UA connection, which is secured with files that are of no use here."""
+    monkeypatch.setenv("MIXED_TWIN_PASSWORD", "s3cret")
+    for name in ("ours.der", "ours.pem", "theirs.der"):
+        (tmp_path / name).touch()
+    (tmp_path / "mixed.yaml").write_text(SAFE)
+    return load_site(tmp_path / "mixed.yaml", resolve_secrets=True)
+
+
+def kind_of(path: str) -> str:
+    """ "device", "secret" (a file that only its owner reads), "file" or "nothing"."""
+    try:
+        mode = Path(path).stat().st_mode
+    except FileNotFoundError:
+        return "nothing"
+    return "device" if stat.S_ISCHR(mode) else "file" if mode & 0o077 else "secret"
+
+
+@asynccontextmanager
+async def running(site: Site, tmp_path: Path, **options) -> AsyncIterator[tuple[Twin, dict, dict]]:
+    """A twin, its simulated devices, and the options of the derived site's connections and devices."""
+    world = still(site)
+    async with Twin(site, world.devices, **options) as twin:
+        derived = load_site(twin.derive(tmp_path / "derived.yaml"))
+        told = {link.id: link.options for link in derived.links} | {d.id: d.options for d in derived.devices.values()}
+        yield twin, world.devices, told
+
+
+async def hertz(client, unit: int) -> float:
+    await client.connect()
+    got = await client.read_input_registers(70, count=2, device_id=unit)
+    return client.convert_from_registers(got.registers, client.DATATYPE.FLOAT32)
+
+
+async def test_a_serial_line_is_a_path_that_clients_open(mixed, tmp_path):
+    async with running(mixed, tmp_path) as (twin, devices, told):
+        devices["first"].set("frequency", 50.5)
+        devices["second"].set("frequency", 49.5)
+        assert told["bus"] | {"device": ""} == {
+            "transport": "rtu", "device": "", "baudrate": 115200, "parity": "N", "timeout": 0.5,
+        }  # fmt: skip
+        path = str(told["bus"]["device"])
+        assert (twin.endpoints[1].address, kind_of(path)) == (f"{path} unit 2", "device")
+        client = AsyncModbusSerialClient(path, baudrate=115200, timeout=1, retries=0)
+        assert [await hertz(client, unit) for unit in (1, 2)] == [50.5, 49.5]
+        twin.swap("first", "second")
+        assert [await hertz(client, unit) for unit in (1, 2)] == [49.5, 50.5]
+        client.close()
+    assert kind_of(path) == "nothing"
+
+
+async def test_devices_of_a_kind_change_places_and_change_back(mixed, tmp_path):
+    async with running(mixed, tmp_path) as (twin, devices, told):
+        for name, value in {"second": 49.5, "third": 60.0}.items():
+            devices[name].set("frequency", value)
+        for name, value in {"left": 11.0, "right": 7.0, "west": 3.0, "east": 4.0}.items():
+            devices[name].set("power", value)
+        await twin.push()
+        serial = AsyncModbusSerialClient(str(told["bus"]["device"]), baudrate=115200, timeout=1, retries=0)
+        tcp = AsyncModbusTcpClient(str(told["net"]["host"]), port=int(told["net"]["port"]))
+        ask = NormalApplication(
+            DeviceObject(objectIdentifier=("device", 9), objectName="c"), IPv4Address("127.0.0.1:0")
+        )
+        at = [Address("{host}:{port}".format(**{**told["bms"], **told[name]})) for name in ("west", "east")]
+        async with Client(str(told["open"]["url"])) as client:
+            index = await client.get_namespace_index("urn:energyctl:building")
+            nodes = [client.get_node(ua.NodeId(f"{prefix}Charger.Power", index)) for prefix in ("", "B.")]
+
+            async def seen() -> list[float]:
+                chargers = [await node.read_value() for node in nodes]
+                pumps = [await ask.read_property(each, "analog-input,5", "present-value") for each in at]
+                return [await hertz(serial, 2), await hertz(tcp, 7), *chargers, *pumps]
+
+            assert await seen() == [49.5, 60.0, 11.0, 7.0, 3.0, 4.0]
+            pairs = [("second", "third"), ("left", "right"), ("west", "east")]
+            for pair in pairs:
+                twin.swap(*pair)
+            assert await seen() == [60.0, 49.5, 7.0, 11.0, 4.0, 3.0]
+            devices["left"].set("power", 12.0)
+            await twin.push()
+            assert (await seen())[2:4] == [7.0, 12.0]
+            for pair in pairs:
+                twin.swap(*pair)
+            assert await seen() == [49.5, 60.0, 12.0, 7.0, 3.0, 4.0]
+        for client in (serial, tcp, ask):
+            client.close()
+
+
+async def test_what_cannot_change_places_says_so(mixed, tmp_path):
+    async with running(mixed, tmp_path) as (twin, _, _):
+        with pytest.raises(ConfigError, match=r"'first' \(modbus\) and 'west' \(bacnet\) cannot answer"):
+            twin.swap("first", "west")
+        with pytest.raises(ConfigError, match=r"'left' \(opcua generic/ev-charger@1\) and 'air'"):
+            twin.swap("left", "air")
+        with pytest.raises(ConfigError, match="'nobody' is no device"):
+            twin.swap("nobody", "west")
+
+
+async def test_a_secured_server_stays_secured(safe, tmp_path):
+    async with running(safe, tmp_path) as (_, devices, told):
+        there = told["safe"]
+        assert "s3cret" not in (tmp_path / "derived.yaml").read_text()
+        assert (there["security"], there["user"]) == ("Basic256Sha256", "operator")
+        assert kind_of(str(there["private_key"])) == "secret"
+        assert set(told["open"]) == {"transport", "url"}
+
+        async def connect(password: str) -> Client:
+            client = Client(str(there["url"]), timeout=3)
+            client.application_uri = "urn:energyctl:client"
+            files = [str(there[name]) for name in ("certificate", "private_key")]
+            pinned = str(there["server_certificate"])
+            await client.set_security(SecurityPolicyBasic256Sha256, *files, server_certificate=pinned)
+            client.set_user("operator")
+            client.set_password(password)
+            await client.connect()
+            return client
+
+        client = await connect("s3cret")
+        index = await client.get_namespace_index("urn:energyctl:building")
+        assert (
+            await client.get_node(ua.NodeId("AirHandler.Power", index)).read_value() == devices["air"].values["power"]
+        )
+        await client.disconnect()
+        with pytest.raises(ua.UaStatusCodeError):
+            await connect("guess")
+        with pytest.raises(Exception):  # noqa: B017  the library has several ways to say no
+            await asyncio.wait_for(Client(str(there["url"])).connect(), 3)
+
+
+async def test_every_server_has_a_line_in_front_of_it(mixed, tmp_path):
+    async with running(mixed, tmp_path, proxied=True) as (twin, devices, told):
+        devices["third"].set("frequency", 60.0)
+        net = twin.line("net")
+        assert (net, net.transport, twin.line("third")) == (twin.line("third"), "tcp", net)
+        assert net.address == (told["net"]["host"], told["net"]["port"]) != net.target
+        tcp = AsyncModbusTcpClient(str(told["net"]["host"]), port=int(told["net"]["port"]), timeout=0.2, retries=0)
+        assert await hertz(tcp, 7) == 60.0
+        assert net.counts.to_client.delivered == 1
+        net.impair.blackhole = True
+        with pytest.raises(Exception, match="No response"):
+            await hertz(tcp, 7)
+        tcp.close()
+        assert [twin.line(name).framing for name in ("net", "open")] == ["modbus", "opcua"]
+        assert twin.line("west").address != twin.line("east").address
+        assert twin.line("left") is twin.line("right") is twin.line("open")
+        assert twin.line("bus").transport == "serial"
+        async with Client(str(told["open"]["url"])) as client:
+            assert await client.nodes.server.read_browse_name()
+        assert twin.line("open").counts.to_device.seen > 0
+
+
+async def test_what_is_done_to_a_connection_is_done_to_all_its_devices(mixed, tmp_path):
+    async with running(mixed, tmp_path, proxied=True) as (twin, _, _):
+        bms, west, east = (twin.line(name) for name in ("bms", "west", "east"))
+        west.impair.loss = 0.5
+        bms.impair.delay_s = 0.1
+        assert [(line.impair.delay_s, line.impair.loss) for line in (west, east)] == [(0.1, 0.5), (0.1, 0.0)]
+        bms.impair.delay_s = 0.0
+        assert [(line.impair.delay_s, line.impair.loss) for line in (west, east)] == [(0.0, 0.5), (0.0, 0.0)]
+        with pytest.raises(ConfigError, match="name one of the devices"):
+            bms.retarget("127.0.0.1", 1)
+
+
+async def test_without_lines_there_are_none_but_on_a_serial_line(mixed, tmp_path):
+    async with running(mixed, tmp_path) as (twin, _, _):
+        assert twin.line("first") is twin.line("bus")
+        with pytest.raises(ConfigError, match="no line in front of 'net': the simulation was started without"):
+            twin.line("net")
+        with pytest.raises(ConfigError, match="'nets' is neither a connection nor a device"):
+            twin.line("nets")
+
+
+async def test_two_devices_cannot_have_the_same_unit(tmp_path, mixed):
+    (tmp_path / "mixed.yaml").write_text(
+        MIXED.replace("{profile: eastron/sdm630@1, via: bus, unit: 2}", "{profile: sunspec/battery@1, via: bus}")
+    )
+    site = load_site(tmp_path / "mixed.yaml")
+    with pytest.raises(ConfigError, match=r"devices\.second\.unit: 1 is first's already"):
+        await Twin(site, still(site).devices).__aenter__()

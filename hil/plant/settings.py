@@ -1,0 +1,122 @@
+"""Parameters of the plant's parts: what the site file says of a resource, off by 5 to 20 %, or what a scenario says instead.
+
+The planner works with the site file's numbers; real equipment never is quite that. How far each number is off depends on
+the seed, the part and the number's name alone, so that adding a part changes no other one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, fields
+from functools import cache
+from random import Random
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from energyctl.config.problems import did_you_mean
+from energyctl.core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+    P = TypeVar("P", bound=DataclassInstance)
+
+_OFF = (0.05, 0.20)
+_MAY_BE_NEGATIVE = ("_c", "per_k", "_slope")
+_DIVISORS = ("capacity_kwh", "charge_kw", "discharge_kw", "max_kw", "air_kwh_k", "mass_kwh_k", "volts", "volume_m3", "taper",
+             "band_k", "reset_s")  # fmt: skip
+
+
+class Settings:
+    """The scenario's overrides by part id, and the luck of the draw; `check` tells every mistake found on the way."""
+
+    def __init__(self, overrides: Mapping[str, Mapping[str, Any]], seed: int) -> None:
+        self._overrides, self._seed = overrides, seed
+        self._asked: set[str] = set()
+        self._problems: list[str] = []
+
+    def off(self, part: str, name: str, value: float) -> float:
+        """A number of the site file as it really is: 5 to 20 % more or less."""
+        random = self.random(part, name)
+        return value * (1 + random.choice((-1, 1)) * random.uniform(*_OFF))
+
+    def random(self, part: str, name: str) -> Random:
+        """A source of luck for one thing about a part."""
+        return Random(f"{self._seed}:{part}:{name}")
+
+    def params(self, part: str, kind: type[P], /, **given: Any) -> P:
+        """The parameters of a part: a `kind`'s defaults, but `given`, but what the scenario says."""
+        self._asked.add(part)
+        said = self._overrides.get(part, {})
+        known = {field.name for field in fields(kind)}
+        unknown = [key for key in said if key not in known]
+        self._problems += [
+            f"plant.{part}.{key}: unknown{did_you_mean(str(key), known, 'there are')}" for key in unknown
+        ]
+        values = {**given, **{key: value for key, value in said.items() if key in known}}
+        try:
+            found: P = _adapter(kind).validate_python(values)
+        except ValidationError as error:
+            self._problems += [_told(part, entry) for entry in error.errors()]
+            return kind(**given)
+        senseless = [f"plant.{part}.{text}" for key in said if key in known for text in _senseless(found, key)]
+        self._problems += senseless
+        return kind(**given) if senseless else found
+
+    def sees(self, meter: str) -> tuple[str, ...] | None:
+        """The parts that a meter which is not the grid's is said to see, None when nothing is said."""
+        said = self._overrides.get(meter)
+        if said is None:
+            return None
+        self._asked.add(meter)
+        parts = said.get("sees")
+        if set(said) != {"sees"} or not isinstance(parts, list) or not all(isinstance(part, str) for part in parts):
+            self._problems.append(f"plant.{meter}: {dict(said)!r}: a meter has 'sees: [PART, ...]' and nothing else")
+            return None
+        return tuple(parts)
+
+    def problem(self, text: str) -> None:
+        """Another mistake, for `check`."""
+        self._problems.append(text)
+
+    def check(self, parts: Collection[str]) -> None:
+        """Raises ConfigError with all mistakes: wrong values, and overrides of what is no part."""
+        known = self._asked | set(parts)
+        strangers = [part for part in self._overrides if part not in self._asked]
+        self._problems += [f"plant.{part}: no such part{did_you_mean(part, known, 'there are')}" for part in strangers]
+        if self._problems:
+            raise ConfigError(self._problems)
+
+
+@cache
+def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
+
+
+def _told(part: str, entry: Any) -> str:
+    where = ".".join(str(key) for key in (part, *entry["loc"]))
+    return f"plant.{where}: {entry['input']!r}: {entry['msg']}"
+
+
+def _senseless(params: DataclassInstance, key: str) -> list[str]:
+    """What is wrong with a number that has the right type."""
+    values = asdict(params)
+    numbers = _numbers(values[key])
+    if any(not math.isfinite(number) for number in numbers):
+        return [f"{key}: {values[key]!r}: must be finite"]
+    signed = key.endswith(_MAY_BE_NEGATIVE)
+    if not signed and any(number < 0 for number in numbers):
+        return [f"{key}: {values[key]!r}: must not be negative"]
+    if key in _DIVISORS and 0 in numbers:
+        return [f"{key}: {values[key]!r}: must be more than 0"]
+    return []
+
+
+def _numbers(value: Any) -> list[float]:
+    if isinstance(value, int | float):
+        return [float(value)]
+    if isinstance(value, list | tuple):
+        return [number for item in value for number in _numbers(item)]
+    return [number for item in value.values() for number in _numbers(item)] if isinstance(value, dict) else []

@@ -1,0 +1,1 @@
+"""Judging a run: evidence from the bench, sentences about it, checks that always hold, and planted defects."""
