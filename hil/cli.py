@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from energyctl.core.durations import parse_duration
+
 if TYPE_CHECKING:
     from .process import Ready
     from .run import RunResult
@@ -101,7 +103,7 @@ def test_scenarios(
     """Run scenarios against the real daemon and judge what it did.
 
     \b
-    With a site, all scenarios that are for any site; without one, those made for a site of their own.
+    With a site, all scenarios that are for any site or made for it; without one, those made for a site of their own.
     Exit codes: 0 all passed, 1 something failed, 2 a mistake in a file or nothing that applies.
 
     \b
@@ -171,7 +173,7 @@ def inject(
     parameters: Annotated[
         list[str] | None, typer.Argument(help="Its parameters, as NAME=VALUE.", metavar="[NAME=VALUE]...")
     ] = None,
-    lasts: Annotated[str, typer.Option("--for", help="How long, like '10 min'; else until it is ended.")] = "",
+    lasts: Annotated[str, typer.Option("--for", help="How long, like 10m; else until it is ended.")] = "",
     name: Annotated[str, typer.Option(help="What to call it; else its kind.")] = "",
     site: Where = "",
     as_json: Json = False,
@@ -180,7 +182,7 @@ def inject(
 
     \b
     Examples:
-      energyctl hil inject silent meter --for '10 min'
+      energyctl hil inject silent meter --for 10m
       energyctl hil inject bias meter.power 'by=2 kW' --name high-meter
       energyctl hil inject clouds 'sun=20 %'
     """
@@ -188,7 +190,7 @@ def inject(
 
     written = [*([on] if "=" in on else []), *(parameters or ())]
     fault = {"fault": kind, **({"on": on} if on and "=" not in on else {}), **dict(map(_parameter, written))}
-    begun = control.inject(site or None, fault, lasts or None, name)
+    begun = control.inject(site or None, fault, f"{parse_duration(lasts):g} s" if lasts else None, name)
     until = f"until {begun['until']}" if begun["until"] else f"until 'energyctl hil end {begun['name']}'"
     typer.echo(json.dumps(begun) if as_json else f"{begun['name']} began at {begun['began']}, {until}")
 

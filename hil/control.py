@@ -124,9 +124,16 @@ def _seconds(text: str) -> float:
 
 
 @contextmanager
-def serving(control: Control, site_id: str, out: Path) -> Iterator[ControlServer]:
-    """The server of a control, findable by site id while the context lasts. The caller starts and stops it."""
-    link, path = _links() / f"{site_id}.sock", out.absolute() / SOCKET
+def serving(control: Control, site_id: str | None, out: Path) -> Iterator[ControlServer]:
+    """The server of a control, findable by site id (None: only by its folder) while the context lasts.
+
+    The caller starts and stops it.
+    """
+    path = out.absolute() / SOCKET
+    if site_id is None:
+        yield ControlServer(path, control.table())
+        return
+    link = _links() / f"{site_id}.sock"
     link.unlink(missing_ok=True)
     link.symlink_to(path)
     try:

@@ -144,7 +144,7 @@ async def simulate(
             await _first(stop, server.finished)
         else:
             control = Control(schedule, twin, held)
-            listening = stack.enter_context(serving(control, site.id, out))
+            listening = stack.enter_context(serving(control, None if options.held else site.id, out))
             await listening.start()
             stack.push_async_callback(listening.stop)
             ready(Ready(derived, None, tuple(twin.endpoints), name))

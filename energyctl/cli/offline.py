@@ -8,6 +8,7 @@ from pathlib import Path
 
 from energyctl.config import load_planner, load_site
 from energyctl.config.site import Site
+from energyctl.core.durations import words
 from energyctl.core.errors import ConfigError, PlanError
 from energyctl.core.plan import Plan
 from energyctl.core.points import Point, ProcessImage, Quality, Sample
@@ -17,7 +18,6 @@ from energyctl.planning.history import DAYS, STEP_S, History
 from energyctl.planning.requests import needed_points, request
 from energyctl.store import Store
 
-from .durations import words
 from .output import note
 from .values import parse_value
 

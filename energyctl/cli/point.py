@@ -8,10 +8,10 @@ from typing import Annotated, Any
 
 import typer
 
+from energyctl.core.durations import parse_duration
 from energyctl.core.errors import ConfigError
 
 from . import client, readings
-from .durations import parse_duration
 from .groups import group
 from .output import local_time, print_json, print_table
 from .readings import Reading

@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from energyctl.core.durations import words
 from energyctl.core.errors import ConfigError, DaemonDown
 from energyctl.core.points import Point, Sample
 from energyctl.store import Store
 
 from . import client
-from .durations import words
 from .output import note
 from .values import show_value
 from .where import Where

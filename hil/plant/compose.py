@@ -202,7 +202,8 @@ class _Composer:
         part, settings = resource.id, self.settings
         match resource:
             case Battery():
-                return Store(part, wires, defaults.battery(part, resource, settings))
+                cells = defaults.battery(part, resource, settings)
+                return sensible(part, lambda: Store(part, wires, cells))
             case Pv():
                 return Roof(part, wires, defaults.roof(part, resource, settings, self._day, self.site.view.latitude))
             case Ev():

@@ -64,7 +64,7 @@ def _inverter(given: Given) -> Part:
 
 def _battery(given: Given) -> Part:
     params = given.settings.params(given.id, BatteryParams, capacity_kwh=9.5, charge_kw=4.6, discharge_kw=4.6)
-    return Store(given.id, given.wires, params)
+    return sensible(given.id, lambda: Store(given.id, given.wires, params))
 
 
 def _charger(given: Given) -> Part:

@@ -25,8 +25,28 @@ if TYPE_CHECKING:
 
 _OFF = (0.05, 0.20)
 _MAY_BE_NEGATIVE = ("_c", "per_k", "_slope")
-_DIVISORS = ("capacity_kwh", "charge_kw", "discharge_kw", "max_kw", "air_kwh_k", "mass_kwh_k", "volts", "volume_m3", "taper",
-             "band_k", "reset_s")  # fmt: skip
+_DIVISORS = frozenset(
+    [
+        "capacity_kwh",
+        "charge_kw",
+        "discharge_kw",
+        "rated_kw",
+        "max_kw",
+        "air_kwh_k",
+        "mass_kwh_k",
+        "water_kwh_k",
+        "loop_kw_k",
+        "volume_m3",
+        "volts",
+        "band_k",
+        "reset_s",
+        "cop",
+        "eta",
+        "layers",
+        "pump_m3_h",
+        "leak_m3_h",
+    ]
+)
 
 
 class Settings:

@@ -1,7 +1,7 @@
 """Which scenarios run on which sites: what a person who types names means.
 
-With a site, the shipped scenarios that are for any site; without one, those that are made for a site of their own. Names
-and files of scenarios narrow it down, tags as well: one of them must be the scenario's.
+With a site, the shipped scenarios that are for any site or made for this one; without one, those that are made for a site
+of their own. Names and files of scenarios narrow it down, tags as well: one of them must be the scenario's.
 """
 
 from __future__ import annotations
@@ -31,11 +31,16 @@ def select(arguments: Sequence[str], tags: Sequence[str] = ()) -> list[Case]:
     names = [argument for argument in arguments if not is_site(argument)]
     problems: list[str] = []
     scenarios = _loaded(names or shipped(), problems)
-    if not names:
-        scenarios = [one for one in scenarios if (one.site is None) == bool(sites)]
+    if not sites and not names:
+        scenarios = [one for one in scenarios if one.site is not None]
     if tags:
         scenarios = [one for one in scenarios if set(tags) & set(one.tags)]
-    cases = [Case(site, one) for one in scenarios for site in sites or _own(one, problems)]
+    cases = [
+        Case(site, one)
+        for one in scenarios
+        for site in sites or _own(one, problems)
+        if names or not sites or _is_for(one, site)
+    ]
     if problems:
         raise ConfigError(problems)
     return cases
@@ -60,6 +65,12 @@ def _loaded(names: Sequence[str], problems: list[str]) -> list[Scenario]:
         except ConfigError as error:
             problems += error.problems
     return found
+
+
+def _is_for(scenario: Scenario, site: Path) -> bool:
+    """Whether a scenario is for any site, or for this one."""
+    own = site_of(scenario)
+    return own is None or own.resolve() == site.resolve()
 
 
 def _own(scenario: Scenario, problems: list[str]) -> list[Path]:

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from energyctl.cli.durations import parse_duration, words
+from energyctl.core.durations import parse_duration, words
 from energyctl.cli.values import parse_value, show_value
 from energyctl.cli.where import find, site_id
 from energyctl.core.errors import ConfigError

@@ -7,13 +7,18 @@ import json
 import struct
 import sys
 from contextlib import asynccontextmanager
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from energyctl.config import load_site
 from energyctl.core.errors import ConfigError, DaemonDown
 from hil import control
+from hil.faults import Bench, Schedule
+from hil.still import Still
+from hil.twin import Twin
 
 SITE = """
 site: {id: kiosk, timezone: Europe/Athens, latitude: 39.6, longitude: 22.4, mode: monitor}
@@ -124,24 +129,67 @@ async def test_a_request_that_cannot_be_is_answered_in_words(kiosk, served, do, 
 
 
 @pytest.fixture
-async def served(kiosk, tmp_path):
-    """The folder of a simulation in this process, that stands still."""
-    from datetime import UTC
-
-    from energyctl.config import load_site
-    from hil.faults import Bench, Schedule
-    from hil.still import Still
-    from hil.twin import Twin
-
+async def standing_still(kiosk, tmp_path):
+    """A simulation in this process whose time nobody moves: its folder, its control, and when it pushed."""
     site = load_site(kiosk)
     world = Still(site, datetime(2026, 1, 14, tzinfo=UTC))
     async with Twin(site, world.devices, proxied=True) as twin:
+        pushed, push = [], twin.push
+        twin.push = lambda: pushed.append(sorted(schedule.standing)) or push()
         schedule = Schedule((), Bench(site, world, twin), world.log)
-        with control.serving(control.Control(schedule, twin), site.id, tmp_path) as server:
+        asked_of = control.Control(schedule, twin)
+        with control.serving(asked_of, site.id, tmp_path) as server:
             await server.start()
-            yield tmp_path
+            yield SimpleNamespace(out=tmp_path, control=asked_of, pushed=pushed, world=world)
             await server.stop()
-    assert world.log.events == []
+    assert list((tmp_path / "run" / "energyctl-hil").iterdir()) == []
+
+
+@pytest.fixture
+def served(standing_still):
+    """The folder of a simulation that must not have done anything."""
+    yield standing_still.out
+    assert standing_still.world.log.events == []
+
+
+async def test_what_is_asked_for_is_told_to_subscribers_and_wakes_whoever_moves_the_time(standing_still):
+    await asked(control.inject, standing_still.out, {"fault": "silent", "on": "meter"})
+    assert (standing_still.pushed, standing_still.control.woken.is_set()) == ([["silent"]], True)
+    async with standing_still.control.moving:
+        ending = asyncio.create_task(asked(control.end, standing_still.out, "silent"))
+        await asyncio.sleep(0.1)
+        assert not ending.done(), "nothing changes while the world moves"
+    await asyncio.wait_for(ending, 5)
+    assert standing_still.pushed == [["silent"], []]
+
+
+async def test_a_daemon_that_hangs_goes_on_when_the_simulation_ends(kiosk):
+    state = kiosk.parent / "out" / "state"
+    state.mkdir(parents=True)
+    listens = (
+        "import socket, sys, time; s = socket.socket(socket.AF_UNIX); s.bind(sys.argv[1]); s.listen(); time.sleep(60)"
+    )
+    daemon = await asyncio.create_subprocess_exec(sys.executable, "-c", listens, str(state / "control.sock"))
+    try:
+        async with running(kiosk) as (_, out):
+            await asked(control.inject, out, {"fault": "daemon-hung"})
+            await _comes_to(daemon.pid, "T")
+        await _comes_to(daemon.pid, "S")
+    finally:
+        daemon.kill()
+        await daemon.wait()
+    assert [event["text"] for event in events(out) if event["kind"] == "daemon"] == ["hung", "resumed"]
+
+
+async def _comes_to(pid: int, state: str) -> None:
+    async with asyncio.timeout(5):
+        while _process_state(pid) != state:
+            await asyncio.sleep(0.01)
+
+
+def _process_state(pid: int) -> str:
+    """proc(5): T is stopped, S is sleeping."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
 
 
 def test_a_simulation_that_does_not_run_is_told_so(kiosk):

@@ -104,3 +104,30 @@ def test_units_and_signs_of_the_devices(make_device, profile, point, canonical, 
     spec = make_device("dev", profile).profile.points[point]
     assert shown(spec, canonical) == pytest.approx(device)
     assert taken(spec, device) == pytest.approx(canonical)
+
+
+def test_a_device_that_forgets_is_its_own_master_and_says_so(make_device):
+    device = make_device("heatpump", "generic/heat-pump-2zone@1", zone1_setpoint=20.0)
+    device.write("zone1_setpoint", 23.0, effective=23.0)
+    device.take_changes()
+    device.lapse("zone1_setpoint")
+    assert (device.values["zone1_setpoint"], device.commanded("zone1_setpoint")) == (20.0, False)
+    assert "zone1_setpoint" not in device.written
+    assert device.take_changes() == {"zone1_setpoint": 20.0}
+
+
+def test_a_write_beside_the_server_is_a_write_that_the_server_learns_of(make_device):
+    device = make_device("charger", "generic/ev-charger@1")
+    device.take_changes()
+    device.write("current_limit", 10.0, via="opcua")
+    assert device.take_changes() == {}
+    device.write_beside("current_limit", 12.0, via="rival")
+    assert device.take_changes() == {"current_limit": 12.0}
+    assert [(write.value, write.via) for write in device.log] == [(10.0, "opcua"), (12.0, "rival")]
+
+
+def test_a_device_takes_of_a_write_what_it_makes_of_it(make_device):
+    device = make_device("charger", "generic/ev-charger@1")
+    device.ail.takes["current_limit"] = [lambda value: value / 2, lambda value: value - 1]
+    device.write("current_limit", 20.0)
+    assert (device.values["current_limit"], device.log[0].value) == (9.0, 20.0)

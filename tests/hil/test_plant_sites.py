@@ -1,11 +1,13 @@
 """Worlds of sites that nobody planned for: many of a kind, unknown profiles, kinds without physics, and mistakes."""
 
+import math
 import time
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from energyctl.config import load_profiles
 from energyctl.core.errors import ConfigError
 from energyctl.resources.base_load import BaseLoad
 from energyctl.resources.battery import Battery
@@ -194,6 +196,29 @@ def test_what_nothing_simulates_stands_still_and_is_noted() -> None:
     assert notes == [("note", "fog", "nothing moves power of this fog-machine")]
 
 
+def test_a_weather_station_shows_the_weather() -> None:
+    station = profile(
+        "weather-station", {"outdoor_temp": {"unit": "°C"}, "humidity": {"unit": "%"}, "dew": {"unit": "°C"}}
+    )
+    plant = build(site({"station": station}), Course())
+    step(plant, 5)
+    assert plant.devices["station"].values["outdoor_temp"] == pytest.approx(
+        plant.trace[-1].states["outdoor_c"], abs=0.4
+    )
+    assert plant.devices["station"].values["humidity"] == pytest.approx(0.7)
+
+
+@pytest.mark.parametrize("name", sorted(load_profiles()))
+def test_every_profile_that_ships_can_be_lived_with(name: str) -> None:
+    found = load_profiles()[name]
+    plant = build(site({"one": found, "two": found}), Course())
+    for _ in range(24 * 6):
+        plant.step(plant.time + 10 * MINUTE)
+    moved = [point for point, value in plant.devices["one"].values.items() if value]
+    assert moved, plant.log.events
+    assert all(math.isfinite(value) for device in plant.devices.values() for value in device.values.values())
+
+
 def test_a_resource_of_an_unknown_kind_goes_by_its_devices_kind() -> None:
     from dataclasses import dataclass
 
@@ -246,8 +271,6 @@ def test_a_device_that_no_resource_has_is_simulated_by_its_kind_and_obeys(kind, 
 
 
 def test_shipped_profiles_of_kinds_without_resources_show_plausible_readings() -> None:
-    from energyctl.config import load_profiles
-
     names = ("boiler", "hot-water-tank", "pool", "pump-station")
     plant = build(site({name: load_profiles()[f"generic/{name}@1"] for name in names}), Course())
     seen: dict[str, set[float]] = {}
@@ -353,6 +376,12 @@ def test_the_grid_may_be_measured_by_an_inverter() -> None:
         ({"accu0": {"capacity_kwh": -5}}, r"plant\.accu0\.capacity_kwh: -5\.0: must not be negative"),
         ({"accu0": {"capacity_kwh": 0}}, r"plant\.accu0\.capacity_kwh: 0\.0: must be more than 0"),
         ({"accu0": {"drain_kw": float("nan")}}, r"plant\.accu0\.drain_kw: nan: must be finite"),
+        ({"accu0": {"floor": 0.2}}, r"plant\.accu0: floor, slow_below and slow_above must rise"),
+        ({"accu0": {"curve": [[0, 0.9], [0, 0.9]]}}, r"plant\.accu0: curve must have efficiencies"),
+        ({"accu0": {"initial_soc": 50}}, r"plant\.accu0: initial_soc and own_reserve must lie between 0 and 1"),
+        ({"tank": {"layers": 0}}, r"plant\.tank"),
+        ({"tank": {"heater_layer": 9}}, r"plant\.tank.*heater_layer: 9 is not one of 4 layers"),
+        ({"pole0": {"phases": 5}}, r"plant\.pole0\.phases: 5: must be 1, 2 or 3"),
         ({"acu0": {"capacity_kwh": 5}}, r"plant\.acu0: no such part; did you mean 'accu0'\?"),
         ({"meter": {"capacity_kwh": 5}}, r"plant\.meter: no such part"),
         ({"sub": {"sees": ["acu0"]}}, r"plant\.sub\.sees: 'acu0': no part with a power of its own; there are accu0, base"),
@@ -364,6 +393,7 @@ def test_the_grid_may_be_measured_by_an_inverter() -> None:
 )  # fmt: skip
 def test_a_mistake_in_an_override_names_part_key_and_value(plant, message) -> None:
     devices = {"accu0": ACCU, "pole0": POLE, "sub": profile("meter", METER), "hp0": GEYSER, "flat0": SENSOR}
+    devices["tank"] = profile("hot-water-tank", {"power": {"unit": "kW"}})
     found = site(devices, accu(0), pole(0), heat_pump(0), *zones("hp0", 0))
     with pytest.raises(ConfigError, match=message):
         build(found, Course(plant=plant))

@@ -32,10 +32,10 @@ def library(tmp_path, monkeypatch) -> Path:
 @pytest.mark.parametrize(
     ("arguments", "tags", "chosen"),
     [
-        ([TOWN_HALL], [], ["calm", "dead"]),
+        ([TOWN_HALL], [], ["calm", "dead", "ours"]),
         ([], [], ["ours"]),
-        ([TOWN_HALL], ["comms"], ["dead"]),
-        ([TOWN_HALL], ["comms", "smoke"], ["calm", "dead"]),
+        ([TOWN_HALL], ["comms"], ["dead", "ours"]),
+        ([TOWN_HALL], ["comms", "smoke"], ["calm", "dead", "ours"]),
         ([TOWN_HALL], ["none"], []),
         ([TOWN_HALL, "dead"], [], ["dead"]),
         (["dead", TOWN_HALL, "ours"], [], ["dead", "ours"]),
@@ -46,6 +46,12 @@ def test_what_is_typed_is_what_runs(library, arguments, tags, chosen):
     cases = select(arguments, tags)
     assert [case.scenario.name for case in cases] == chosen
     assert {case.site.resolve() for case in cases} <= {Path(TOWN_HALL)}
+
+
+def test_what_is_made_for_one_site_is_not_run_on_another(library, tmp_path):
+    other = tmp_path / "other.yaml"
+    other.write_text(Path(TOWN_HALL).read_text())
+    assert [case.scenario.name for case in select([str(other)])] == ["calm", "dead"]
 
 
 def test_a_file_beside_me_is_a_scenario_by_what_is_in_it(library, tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import pairwise
 
 from hil.plant.battery import BatteryParams, battery_step, power_limits
 
@@ -22,6 +23,7 @@ class Store(Part):
 
     def __init__(self, part_id: str, wires: Wires, params: BatteryParams) -> None:
         super().__init__(part_id, wires)
+        _check(params)
         self.params = params
         self.energy_kwh = params.initial_soc * params.capacity_kwh
         self.loss_kw = 0.0
@@ -72,6 +74,24 @@ class Store(Part):
         if self.power_kw < 0:
             return ("discharging", "running", "on")
         return ("holding", "idle", "standby", "off")
+
+
+def _check(params: BatteryParams) -> None:
+    """Raises ValueError for shares and a curve that contradict themselves."""
+    if not 0 <= params.floor < params.slow_below <= params.slow_above < 1:
+        raise ValueError("floor, slow_below and slow_above must rise in this order between 0 and 1")
+    if not 0 <= params.initial_soc <= 1 or not 0 <= params.own_reserve <= 1:
+        raise ValueError("initial_soc and own_reserve must lie between 0 and 1")
+    shares = [share for share, _ in params.curve]
+    rising = all(a < b for a, b in pairwise(shares))
+    if (
+        len(shares) < 2
+        or shares[0] != 0
+        or shares[-1] < 1
+        or not rising
+        or not all(0 < eta <= 1 for _, eta in params.curve)
+    ):
+        raise ValueError("curve must have efficiencies above 0 and up to 1 for rising shares of power from 0 to 1")
 
 
 def share_out(stores: Sequence[Store], others_kw: float, now: Moment) -> None:

@@ -190,10 +190,15 @@ class PumpStation(Part):
         self.flow = WaterFlow(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
         self.unserved_m3 = 0.0
 
+    def prepare(self, now: Moment) -> None:
+        self._wanted(now)
+
+    def _wanted(self, now: Moment) -> float:
+        return self.told("wanted", now.time, float(by_level(self.params, self.state)))
+
     def step(self, now: Moment) -> None:
-        wanted = self.told("wanted", now.time, float(by_level(self.params, self.state)))
         demand = max(0.0, self.params.demand_m3_h * _usage(now) + now.extra_draw(self.names))
-        self.state, self.flow = water_step(self.params, self.state, wanted, demand, now.hours)
+        self.state, self.flow = water_step(self.params, self.state, self._wanted(now), demand, now.hours)
         self.unserved_m3 += self.flow.unserved_m3_h * now.hours
         self.power_kw = self.flow.power_kw
 
