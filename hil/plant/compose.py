@@ -297,10 +297,15 @@ class _Composer:
                 wires,
                 self.settings,
                 self._mode,
-                lambda: self._own_rooms(device),
+                lambda: self._rooms_of(part, device),
                 lambda: self._air_handler(part, wires, self.settings.off(part, "flush_kw", _AIRING_KW)),
             )
         )
+
+    def _rooms_of(self, part: str, device: SimDevice) -> Wing:
+        """The zones that a heat pump of another kind feeds, else the rooms that its own points speak of."""
+        feeds = any(zone.fed_by == part for zone in self._zones)
+        return self._wing(part, self._mode) if feeds else self._own_rooms(device)
 
     def _own_rooms(self, device: SimDevice) -> Wing:
         """The rooms that a heat pump's own points speak of, but for those that are zones of the site."""

@@ -45,8 +45,8 @@ class Given:
     wires: Wires
     settings: Settings
     mode: Mode
-    own_rooms: Callable[[], Wing]
-    """The rooms that a heat pump's own points speak of."""
+    rooms: Callable[[], Wing]
+    """The rooms that a heat pump feeds."""
     air_handler: Callable[[], AirHandler]
 
 
@@ -81,7 +81,7 @@ def _heat_pump(given: Given) -> Part:
     params = given.settings.params(
         given.id, HeatingParams, max_kw=5.0, ramp_kw_min=0.8, standby_kw=0.03, mode=given.mode
     )
-    return HeatPump(given.id, given.wires, params, given.own_rooms())
+    return HeatPump(given.id, given.wires, params, given.rooms())
 
 
 def _air_handler(given: Given) -> Part:

@@ -47,6 +47,7 @@ _DIVISORS = frozenset(
         "leak_m3_h",
     ]
 )
+"""What physics divides by."""
 
 
 class Settings:

@@ -138,12 +138,12 @@ def read_multiple_request(body: bytes) -> list[tuple[int, int, list[tuple[int, i
             inside = tag.kind == "opening"
         elif not inside:
             asked.append((*_object(tag.data), []))
-        elif not asked or (tag.number == 1 and not asked[-1][2]):
-            raise codec.Malformed
-        elif tag.number == 0:
+        elif tag.number == 0 and asked:
             asked[-1][2].append((_whole(tag.data), None))
-        else:
+        elif tag.number == 1 and asked and asked[-1][2]:
             asked[-1][2][-1] = (asked[-1][2][-1][0], _whole(tag.data))
+        else:
+            raise codec.Malformed
     return asked
 
 

@@ -2,7 +2,8 @@
 
 A defect replaces one thing in the daemon's process and in nothing else: the program knows nothing of this. What it replaces is
 named as "module:attribute"; where that has moved planting fails (AttributeError) instead of testing a healthy daemon. With
---supervised the defective daemon runs as the child of the usual supervising parent, as under `energyctl run`.
+--supervised the defective daemon runs as the child of the supervising parent, as under `energyctl run`; the defect is planted
+in the parent as well.
 """
 
 from __future__ import annotations
@@ -12,18 +13,26 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pkgutil import resolve_name
+from types import SimpleNamespace
 from typing import Any
 
 from energyctl.config.problems import did_you_mean
-from energyctl.core.errors import ConfigError
+from energyctl.core.clock import Turn
+from energyctl.core.errors import ConfigError, LinkError
 from energyctl.core.points import Quality, Sample
 from energyctl.core.records import JournalKind
+from energyctl.core.resources import Target
 from energyctl.core.units import canonical_unit
 
 Wrap = Callable[[Any], Any]
 """Makes the defective thing of the healthy one."""
 _OFTEN = 10**9
+_HASTE_S = 0.1
+_COOLS = 2
+"""The mode point of a heat pump that cools."""
+_GOOD_CYCLES = 20
 
 
 @dataclass(frozen=True)
@@ -54,6 +63,13 @@ def _always(value: Any) -> Wrap:
 def _idle(healthy: Any) -> Any:
     """Does nothing, whatever it is asked."""
     return lambda *args, **kwargs: None
+
+
+def _never(healthy: Any) -> Any:
+    async def no(*args: Any) -> bool:
+        return False
+
+    return no
 
 
 def _nothing_handed_back(healthy: Any) -> Any:
@@ -141,6 +157,109 @@ def _plan_for_ever(healthy: Any) -> Any:
     return guide
 
 
+def _spans_ignored(healthy: Any) -> Any:
+    return lambda sample, point, span=None: healthy(sample, point)
+
+
+def _lost_at_once(healthy: Any) -> Any:
+    def failed(self: Any, device: Any, state: Any, error: str) -> None:
+        healthy(self, device, state, error)
+        state.failures = max(state.failures, resolve_name("energyctl.field.acquire:QUARANTINE_AFTER"))
+
+    return failed
+
+
+def _taken_for_ours(healthy: Any) -> Any:
+    """Every frame gets the transaction id and the unit of the last question before anybody looks at it."""
+
+    def passed(self: Any, question: bytes, received: bytes) -> bytes | None:
+        return question[:2] + received[2:6] + question[6:7] + received[7:]
+
+    return passed
+
+
+def _impatient(healthy: Any) -> Any:
+    def init(self: Any, wire: Any, timeout_s: float, *rest: Any, **more: Any) -> None:
+        healthy(self, wire, min(timeout_s, _HASTE_S), *rest, **more)
+
+    return init
+
+
+def _refusal_is_loss(healthy: Any) -> Any:
+    async def read(self: Any, device: str, *rest: Any) -> Any:
+        answer = await healthy(self, device, *rest)
+        if isinstance(answer, list):
+            return answer
+        raise LinkError(device, answer.reason)
+
+    return read
+
+
+def _never_again(healthy: Any) -> Any:
+    async def connect(self: Any, device: str) -> Any:
+        if self._lost:
+            raise LinkError(device, "was lost before")
+        return await healthy(self, device)
+
+    return connect
+
+
+def _by_wall_clock(healthy: Any) -> Any:
+    async def sleep_until(self: Any, due: float, turn: Turn = Turn.INPUT) -> None:
+        wake = self.now() + timedelta(seconds=due - self.monotonic())
+        await healthy(self, due, turn)
+        while turn is Turn.INPUT and (left := (wake - self.now()).total_seconds()) > 0:
+            await healthy(self, self.monotonic() + left, turn)
+
+    return sleep_until
+
+
+def _never_changed(healthy: Any) -> Any:
+    async def was_changed(*args: Any) -> bool:
+        return False
+
+    return was_changed
+
+
+def _nobody_above(healthy: Any) -> Any:
+    async def commanded(*args: Any) -> str:
+        return ""
+
+    return commanded
+
+
+def _starts_only(healthy: Any) -> Any:
+    """A `subprocess` that starts a daemon, and runs nothing else."""
+    return SimpleNamespace(Popen=healthy.Popen, PIPE=healthy.PIPE, run=lambda *args, **kwargs: None)
+
+
+def _setback(healthy: Any) -> Any:
+    def targets(self: Any, *args: Any) -> Any:
+        image, site = args[-2:]
+        comfort = site.comfort[self.comfort]
+        value = comfort.setback_cool if image.value(self.mode) == _COOLS else comfort.setback_heat
+        return (Target(self.setpoint, value, "nobody is ever there"),)
+
+    return targets
+
+
+def _in_fahrenheit(healthy: Any) -> Any:
+    def command(self: Any, device: str, name: str, value: float, lease_s: float) -> Any:
+        warm = canonical_unit(self.points[name].unit) == "°C"
+        return healthy(self, device, name, value * 1.8 + 32 if warm else value, lease_s)
+
+    return command
+
+
+def _breaks_down(healthy: Any) -> Any:
+    def look(self: Any) -> Any:
+        if self.cycle > _GOOD_CYCLES:
+            raise RuntimeError("a planted defect")
+        return healthy(self)
+
+    return look
+
+
 DEFECTS: Mapping[str, Defect] = {
     "swapped-setpoint": Defect(
         "power setpoints go out with the other sign",
@@ -186,6 +305,7 @@ DEFECTS: Mapping[str, Defect] = {
         {
             "energyctl.control.dispatch:Dispatcher._read_back": _believed,
             "energyctl.control.dispatch:Dispatcher.compare": _idle,
+            "energyctl.control.dispatch:Dispatcher._was_changed": _never,
         },
     ),
     "no-alarms": Defect(
@@ -200,12 +320,12 @@ DEFECTS: Mapping[str, Defect] = {
     ),
     "never-stale": Defect(
         "a value is good however old it is",
-        "an alarm meter-lost that must be raised when polling hangs",
+        "tests of acquisition alone: what a dead device showed is bad at once, long before it is old",
         {"energyctl.field.acquire:aged": _always(lambda sample, *rest: sample)},
     ),
     "no-identity": Defect(
         "any device at an address is taken for the right one",
-        "no write to a device after another has taken its place",
+        "no write to a device with an identity probe after another has taken its place",
         {"energyctl.field.acquire:Acquisition._identify": _any_device},
     ),
     "no-back-off": Defect(
@@ -215,7 +335,7 @@ DEFECTS: Mapping[str, Defect] = {
     ),
     "fights-rival": Defect(
         "a point that others set is never left alone",
-        "wear, and no write to the point during the rival",
+        "wear: a fight",
         {
             "energyctl.control.dispatch:MAX_TRIES": _always(_OFTEN),
             "energyctl.control.dispatch:OVERRULED_ONCE": _always(_OFTEN),
@@ -245,6 +365,94 @@ DEFECTS: Mapping[str, Defect] = {
         "BACnet writes go to priority 8, the operator's",
         "priority",
         {"drivers.bacnet.driver:BacnetDriver.our_priority": _always(property(lambda self: 8))},
+    ),
+    "no-plausibility": Defect(
+        "a reading is believed whatever it is, and however long it has not moved",
+        "alarms implausible and meter-lost that must be raised",
+        {
+            "energyctl.field.acquire:judge": _spans_ignored,
+            "energyctl.field.quality:Stillness.judge": _always(lambda self, sample, *rest: sample),
+        },
+    ),
+    "gives-up": Defect(
+        "a device that has not answered once counts as lost and is never asked again",
+        "an alarm that must be cleared, or not stand any more, after the fault",
+        {
+            "energyctl.field.acquire:Acquisition._failed": _lost_at_once,
+            "energyctl.field.acquire:back_off": _always(lambda period_s, failures: float(_OFTEN)),
+        },
+    ),
+    "takes-any-answer": Defect(
+        "whatever arrives on a Modbus connection is taken for the answer to the last question",
+        "devices that count as lost, or values that cannot be, on a line that doubles or delays",
+        {
+            "drivers.modbus.tcp:TcpWire.passed": _taken_for_ours,
+            "drivers.modbus.connection:Connection._give_up_on": _idle,
+        },
+    ),
+    "keeps-connection": Defect(
+        "a Modbus connection is kept when nothing comes over it any more",
+        "an alarm that must be cleared after a dead connection",
+        {"drivers.modbus.connection:Connection._give_up_on": _idle},
+    ),
+    "no-reconnect": Defect(
+        "a Modbus connection that was cut is never opened again",
+        "an alarm device-lost that must not stand",
+        {"drivers.modbus.connection:Connection.connect": _never_again},
+    ),
+    "impatient": Defect(
+        f"a Modbus answer is waited for {_HASTE_S:g} s, whatever the site file says",
+        "alarms that must not be raised on a slow line",
+        {"drivers.modbus.connection:Connection.__init__": _impatient},
+    ),
+    "refusal-is-loss": Defect(
+        "a Modbus device that refuses a register counts as one that does not answer",
+        "an alarm device-lost that must not be raised",
+        {"drivers.modbus.connection:Connection.read": _refusal_is_loss},
+    ),
+    "polls-by-wall-clock": Defect(
+        "devices are polled at wall-clock times",
+        "an alarm meter-lost that must not be raised when the clock falls back",
+        {"energyctl.core.clock:LockstepClock.sleep_until": _by_wall_clock},
+    ),
+    "parent-does-nothing": Defect(
+        "the supervising parent hands nothing back",
+        "devices on local control within some time of the daemon's death",
+        {"energyctl.daemon.supervise:subprocess": _starts_only},
+    ),
+    "forgets-doubt": Defect(
+        "a value that was once in effect counts as in effect for ever",
+        "points commanded again after a restart of the device, and an alarm overruled",
+        {
+            "energyctl.control.dispatch:Dispatcher.doubt": _idle,
+            "energyctl.control.dispatch:Dispatcher.compare": _idle,
+            "energyctl.control.dispatch:Dispatcher._was_changed": _never_changed,
+        },
+    ),
+    "ignores-priorities": Defect(
+        "who commands a BACnet point from above is not looked at",
+        "no write while an operator has the point, and an alarm overridden",
+        {"energyctl.control.dispatch:Dispatcher._commanded": _nobody_above},
+    ),
+    "guesses-silently": Defect(
+        "prices that stand in for missing ones are not told",
+        "an alarm price-missing that must stand",
+        {"energyctl.daemon.jobs:stand_ins": _idle},
+    ),
+    "always-setback": Defect(
+        "rooms are kept as if nobody were ever in",
+        "discomfort",
+        {"energyctl.resources.zone:Zone.follow": _setback, "energyctl.resources.zone:Zone.rule": _setback},
+    ),
+    "in-fahrenheit": Defect(
+        "temperatures go out in °F",
+        "refusals: devices are asked for what they cannot do",
+        {"energyctl.core.profile:Profile.command": _in_fahrenheit},
+    ),
+    "breaks-down": Defect(
+        f"every cycle after the {_GOOD_CYCLES}th fails",
+        "ending: the daemon does not end well",
+        {"energyctl.daemon.cycle:Controller._look": _breaks_down},
     ),
 }
 """Every defect by name."""
@@ -321,9 +529,9 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--supervised", action="store_true", help="under the supervising parent")
     parser.add_argument("defect", choices=DEFECTS, metavar="NAME")
     options, rest = parser.parse_known_args(arguments)
+    plant(options.defect)
     if options.supervised:
         return supervise(rest, ("-m", "hil.testing.defects", options.defect))
-    plant(options.defect)
     return daemon(rest)
 
 

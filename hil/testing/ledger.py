@@ -86,10 +86,13 @@ class Ledger:
         whole, to = self.wholes.get(point, (point, "value"))
         if write.value is None:
             return For.HAND_BACK if self._owned(whole, write.time) else For.UNKNOWN
+        found = self.found(point, write.time)
+        restores = found is not None and self.same(point, write.value, found)
+        if restores and self._released(point, write.time):
+            return For.HAND_BACK
         if self._step(point, whole, to, write):
             return For.COMMAND
-        found = self.found(point, write.time)
-        return For.HAND_BACK if found is not None and self.same(point, write.value, found) else For.UNKNOWN
+        return For.HAND_BACK if restores else For.UNKNOWN
 
     def given_back(self, point: str, until: datetime) -> bool:
         """Whether the last that a device was told of a controlled point, by then, is a hand-back."""
@@ -119,6 +122,12 @@ class Ledger:
     def _owned(self, point: str, time: datetime) -> bool:
         slack = timedelta(seconds=self.evidence.slack_s)
         return any(e.time <= time + slack for e in self._entries.get((point, JournalKind.OWN), ()))
+
+    def _released(self, point: str, time: datetime) -> bool:
+        """Whether the journal has the point handed back at `time`."""
+        slack_s = self.evidence.slack_s
+        released = self._entries.get((point, JournalKind.RELEASED), ())
+        return any(abs((entry.time - time).total_seconds()) <= slack_s for entry in released)
 
     def _is(self, point: str, intended: float | None, value: float) -> bool:
         return intended is not None and self.same(point, value, intended)

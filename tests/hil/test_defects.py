@@ -26,12 +26,13 @@ from energyctl.daemon import cycle, storing
 from energyctl.field import acquire
 from energyctl.planning.ladder import Level
 from energyctl.store import Batch
-from hil.scenario import load
+from hil.scenario import fitted
+from hil.testing.controls import CONTROLS, Control, found
 from hil.testing.defects import DEFECTS, daemon_command, main, plant, planted
 from hil.testing.runner import run_scenario
 from hil.testing.standard import CHECKS
 
-from .evidence_kit import ROOT
+from .evidence_kit import ROOT, town_hall
 
 NOW = datetime(2026, 1, 15, 12, 0, tzinfo=UTC)
 POINT = Point(id="bat.set", unit="kW", access=Access.READ_WRITE, minimum=-30.0, maximum=30.0)
@@ -281,30 +282,21 @@ def test_the_child_of_the_parent_has_the_defect(monkeypatch):
     assert asked == [(["site.yaml", "--strategy", "rules", "--state", "x"], ("-m", "hil.testing.defects", "no-type"))]
 
 
-SCENARIO = """
-about: ten minutes in which the battery would be told more than the site allows
-start: "07:00"
-lasts: 10 min
-step: 20 s
-strategy: rules
-patch: {safety: {limits: {storage.power_setpoint: {min: -4 kW, max: 4 kW}}}}
-expect:
-  - heatpump is commanded within 2 min
-  - daemon ends with code 0
-"""
+@pytest.mark.parametrize("name", CONTROLS)
+def test_a_negative_control_has_a_scenario_and_a_check_that_is_made_of_it(name):
+    scenario = fitted(CONTROLS[name].load(), town_hall())
+
+    assert name in DEFECTS
+    assert any(check.startswith(CONTROLS[name].finding) for check in (*CHECKS, *scenario.expect))
 
 
-@pytest.mark.parametrize(
-    ("defect", "red"),
-    [(None, set()), ("no-limits", {"limits"}), ("no-hand-back", {"lease"}), ("wrong-priority", {"priority"})],
-)
-async def test_real_runs_are_green_and_go_red_for_a_defect(tmp_path: Path, defect, red):
-    file = tmp_path / "battery.yaml"
-    file.write_text(SCENARIO)
+@pytest.mark.parametrize("defect", [None, "no-limits", "no-hand-back", "wrong-priority"])
+async def test_real_runs_are_green_and_go_red_for_a_defect(tmp_path: Path, defect):
+    scenario = Control("bounded", "").load()
 
-    verdict = await run_scenario(ROOT / "sites/larissa/town-hall.yaml", load(file), tmp_path / "out", defect=defect)
+    verdict = await run_scenario(ROOT / "sites/larissa/town-hall.yaml", scenario, tmp_path / "out", defect=defect)
 
     assert verdict.problem == ""
-    assert len(verdict.findings) == len(CHECKS) + 2
-    assert {finding.check for finding in verdict.failures} >= red, verdict.tell()
+    assert len(verdict.findings) == len(CHECKS) + len(scenario.expect)
     assert verdict.passed is (defect is None), verdict.tell()
+    assert defect is None or found(defect, verdict), verdict.tell()

@@ -2,13 +2,14 @@
 
 import math
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import pytest
 
 from energyctl.config import load_profiles
 from energyctl.core.errors import ConfigError
+from energyctl.core.resources import Binding
 from energyctl.resources.base_load import BaseLoad
 from energyctl.resources.battery import Battery
 from energyctl.resources.deferrable import Deferrable
@@ -219,28 +220,32 @@ def test_every_profile_that_ships_can_be_lived_with(name: str) -> None:
     assert all(math.isfinite(value) for device in plant.devices.values() for value in device.values.values())
 
 
+@dataclass(frozen=True)
+class Odd:
+    """A resource of a plug-in that the bench has never heard of."""
+
+    id: str
+    kind: str
+    power: str
+
+    def bindings(self) -> tuple[Binding, ...]:
+        return (Binding("power", self.power, "kW"),)
+
+
 def test_a_resource_of_an_unknown_kind_goes_by_its_devices_kind() -> None:
-    from dataclasses import dataclass
-
-    from energyctl.core.resources import Binding
-
-    @dataclass(frozen=True)
-    class Odd:
-        id: str
-        kind: str
-        power: str
-
-        def bindings(self):
-            return (Binding("power", self.power, "kW"),)
-
-    shed = profile("pv-inverter", {"power": {"unit": "kW"}})
-    found = site(
-        {"shed": shed, "fog": UNKNOWN}, Odd("sunny", "solar-shed", "shed.power"), Odd("fog-on", "fog", "fog.power")
+    shed, ground = profile("pv-inverter", {"power": {"unit": "kW"}}), profile("heat-pump", {"power": {"unit": "kW"}})
+    odd = (
+        Odd("sunny", "solar-shed", "shed.power"),
+        Odd("fog-on", "fog", "fog.power"),
+        Odd("geo", "geothermal", "geo.power"),
     )
-    plant = build(found, Course())
+    devices = {"shed": shed, "fog": UNKNOWN, "geo": ground, "flat0": SENSOR}
+    plant = build(site(devices, *odd, *zones("geo", 0)), Course())
     step(plant, 12 * 60)
     assert plant.powers_kw["sunny"] < 0
     assert plant.devices["shed"].values["power"] == pytest.approx(plant.powers_kw["sunny"], rel=0.1)
+    assert max(row.powers_kw["geo"] for row in plant.trace) > 0.5
+    assert plant.devices["flat0"].values["is"] == pytest.approx(20.5, abs=1.5)
     assert "fog-on: nothing simulates a fog; it stands still" in [f"{e.subject}: {e.text}" for e in plant.log.events]
 
 

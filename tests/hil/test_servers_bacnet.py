@@ -240,3 +240,33 @@ async def test_a_port_in_use_is_an_error_at_once(pump, make_device):
     async with BacnetServer(pump, 1100) as first:
         with pytest.raises(OSError, match="in use"):
             await BacnetServer(make_device("other", PUMP), 1101, *first.address).__aenter__()
+
+
+@pytest.mark.parametrize(
+    ("service", "answer"),
+    [
+        ("0c 0c00000004 1955", "30010c0c00000004 1955 3e 44420a0000 3f"),  # ReadProperty, as it should be
+        ("0c 1955", "600104"),  # no object
+        ("0c 0c000000", "600104"),  # cut short
+        ("0e 0c00000004 1e 5955 1f", "600104"),  # a tag that does not belong there
+        ("0e 1e 0955 1f", "600104"),  # a property of nothing
+        ("0e 0c00000004 1e 1901 1f", "600104"),  # an index of nothing
+        ("0f 0c00800001 1955", "600104"),  # a write without a value
+        ("05 1c00000004", "600104"),  # a subscription of nobody
+        ("1f 00", "600109"),  # a service there is none of
+        ("0c 0c02000001 1955", "50010c 9101 911f"),  # another device
+    ],
+)
+async def test_requests_by_their_bytes(pump, service, answer):
+    """What makes no sense is rejected as clause 18.9 has it, and the device goes on."""
+    pump.set("supply_temp", 34.5)
+    apdu = bytes.fromhex("000501" + service)
+    request = bytes.fromhex("810a") + (6 + len(apdu)).to_bytes(2, "big") + b"\x01\x04" + apdu
+    async with BacnetServer(pump, 1100) as server:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+            client.setblocking(False)
+            client.sendto(b"\x81\x0a\x00\x05\x01", server.address)
+            client.sendto(request, server.address)
+            async with asyncio.timeout(2):
+                got = await asyncio.get_running_loop().sock_recv(client, 1500)
+    assert got[6:].hex() == bytes.fromhex(answer).hex()
