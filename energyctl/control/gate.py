@@ -1,16 +1,19 @@
 """The write gate: the one way from a wish to a device, for the optimizer, rules, operators and the API alike.
 
 Every rule either admits a setpoint or refuses it by name with the values it saw. Nothing is clamped silently: a caller
-that wants a value inside the limits has to ask for one. Rules are checked in the order of `RULES`; the first refusal counts.
+that wants a value inside the limits has to ask for one. Rules are checked in the order of `RULES`, then the bans of others;
+the first refusal counts.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from energyctl.core.points import Access, Point, Setpoint
+
+from .seams import Ban
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,8 @@ class GateState:
     """Points that an interlock keeps from us now, and the condition that holds."""
     parts: Mapping[str, str] = field(default_factory=dict)
     """Points that are only written as part of another point's command, and that point."""
+    bans: Sequence[Ban] = ()
+    """What others keep from us now, each under the name of its own rule."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +74,10 @@ def check(setpoint: Setpoint, state: GateState, now_s: float) -> Refusal | None:
         detail = rule(setpoint, state, now_s)
         if detail is not None:
             return Refusal(setpoint, name, detail)
+    for ban in state.bans:
+        reason = ban.on(setpoint.point)
+        if reason is not None:
+            return Refusal(setpoint, ban.rule, reason)
     return None
 
 

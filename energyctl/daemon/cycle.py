@@ -9,8 +9,9 @@ periods it missed and counts them.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
+from typing import Any, TypeVar
 
 from energyctl.config.site import Site
 from energyctl.control.alarms import Alarm, Alarms
@@ -18,6 +19,7 @@ from energyctl.control.arbitrate import Verdict, arbitrate
 from energyctl.control.dispatch import Dispatcher
 from energyctl.control.gate import GateState, PointLimits, Refusal, check, in_force
 from energyctl.control.leases import Action, reconcile, renew
+from energyctl.control.seams import Ban, Seams
 from energyctl.control.setpoints import Course, Wishes, base_load, wishes
 from energyctl.control.tracking import Tracked
 from energyctl.core.clock import Clock, Turn
@@ -35,6 +37,8 @@ from .notify import Notifier
 from .storing import StoreThread
 
 log = logging.getLogger(__name__)
+
+_T = TypeVar("_T")
 
 FIRST_IMAGE_WITHIN_S = 1.0
 LOOK_EVERY_S = 0.02
@@ -58,10 +62,12 @@ class Controller:
         period_s: float,
         lease_s: float,
         rules_only: bool,
+        seams: Seams | None = None,
     ) -> None:
         self._site, self._clock, self._acquisition, self._dispatcher = site, clock, acquisition, dispatcher
         self._store, self._history, self._alarms, self._notifier = store, history, alarms, notifier
         self._period_s, self._lease_s, self._rules_only = period_s, lease_s, rules_only
+        self.seams = seams or Seams()
         self._limits = point_limits(site)
         self._watchdogs = {name: device.profile.watchdog.kind != "none" for name, device in site.devices.items()}
         self._unaccepted = {
@@ -170,6 +176,9 @@ class Controller:
         lost = self.image.value(self._site.meter) is None and self.cycle > 3
         text = f"no good value: {self.image[self._site.meter].reason}" if lost else None
         self._alarms.set("meter-lost", self._site.meter, text, now)
+        now_s = self._clock.monotonic()
+        for one in self.seams.watches:
+            self._ask(one.look, self.image, now_s)
 
     def _decide(self, now_s: float) -> dict[str, Setpoint]:
         """The setpoints that should be in force, by point."""
@@ -177,9 +186,10 @@ class Controller:
         measured = any(image.value(point) is not None for point in self._measured())
         self._guide(guide(self.plan, image.time, site.planner.every_s, measured, self._rules_only))
         self.overrides = {point: wish for point, wish in self.overrides.items() if wish.expires_at > now_s}
-        wanted = list(self.overrides.values())
+        wanted = [*self.overrides.values(), *self._wanted(now_s)]
+        taken = {wish.point for wish in wanted}
         if self.guidance.level is not Level.RELEASE:
-            made = self._wishes(now_s + self._lease_s)
+            made = self._wishes(taken, now_s + self._lease_s)
             self.tracked = made.tracked
             wanted += made.setpoints
             text = f"{made.tracked.excess_kw:.1f} kW over, and nothing left to move" if made.tracked.excess_kw else None
@@ -200,12 +210,10 @@ class Controller:
         powers = [resource.power for resource in self._site.resources if resource.power not in (None, BASE_LOAD)]
         return [self._site.meter, *(power for power in powers if power is not None)]
 
-    def _wishes(self, expires_at: float) -> Wishes:
+    def _wishes(self, taken: Collection[str], expires_at: float) -> Wishes:
         course = Course(self.guidance.plan, self.guidance.step or 0)
         site = self._site
-        return wishes(
-            site.resources, course, self.image, site.meter, site.limits, site.view, self.overrides.keys(), expires_at
-        )
+        return wishes(site.resources, course, self.image, site.meter, site.limits, site.view, taken, expires_at)
 
     def _guide(self, guidance: Guidance) -> None:
         if guidance.level is not self.guidance.level:
@@ -229,7 +237,30 @@ class Controller:
             held=self._dispatcher.on_hold(),
             tripped=self._tripped(),
             parts=self._parts,
+            bans=self._banned(),
         )
+
+    def _wanted(self, now_s: float) -> list[Setpoint]:
+        """What those who have joined want."""
+        asked = [self._ask(one.wishes, self.image, now_s, now_s + self._lease_s) for one in self.seams.wants]
+        return [wish for wishes in asked for wish in wishes or ()]
+
+    def _banned(self) -> tuple[Ban, ...]:
+        """What those who have joined keep from us."""
+        asked = [self._ask(one.ban, self.image, self._clock.monotonic()) for one in self.seams.bans]
+        return tuple(ban for ban in asked if ban is not None)
+
+    def _ask(self, question: Callable[..., _T], *about: Any) -> _T | None:
+        """The answer of one who has joined; an error costs nothing but itself."""
+        name = type(getattr(question, "__self__", question)).__name__
+        try:
+            answer = question(*about)
+        except Exception as error:
+            log.exception("%s failed", name)
+            self._alarms.raise_("fault", name, f"{type(error).__name__}: {error}", self.image.time)
+            return None
+        self._alarms.clear("fault", name, self.image.time)
+        return answer
 
     def _tripped(self) -> dict[str, str]:
         """The points that an interlock keeps from us in this image."""
