@@ -6,7 +6,7 @@ and an error of one costs nothing but itself: it is logged, counted as an alarm,
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -32,7 +32,7 @@ class Ban:
 class Wants(Protocol):
     """Somebody with wishes for points: a safety rule, a person, the district."""
 
-    def wishes(self, image: ProcessImage, now_s: float, expires_at: float) -> Iterable[Setpoint]:
+    def wishes(self, image: ProcessImage, now_s: float, expires_at: float) -> Sequence[Setpoint]:
         """What it wants now; `now_s` and `expires_at`, the end of a lease that begins now, are monotonic."""
         ...
 

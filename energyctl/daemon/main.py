@@ -43,9 +43,10 @@ from energyctl.store import Batch, Store
 from .cycle import Controller
 from .handlers import Handlers
 from .jobs import Planning, jobs, run_job
+from .joining import Place, joined
 from .lockstep import Lockstep, SiteClock
 from .notify import Notifier, patience
-from .paths import state_dir
+from .paths import StatePaths, state_dir
 from .returning import GONE, claim, one_daemon, return_owned
 from .server import ControlServer
 from .storing import StoreThread
@@ -94,7 +95,9 @@ async def run(options: Options) -> int:
             lockstep.fence(set(drivers.values()))
         by_link = {site.link_of[device]: driver for device, driver in drivers.items()}
         await return_owned(site, store, clock, by_link)
-        daemon = Daemon(site, clock, drivers, store, options, lockstep.step_s if lockstep else site.period_s, stop.set)
+        daemon = Daemon(
+            site, clock, drivers, store, paths, options, lockstep.step_s if lockstep else site.period_s, stop.set
+        )
         daemon.adopt(store.owned())
         return await daemon.run(stop, ControlServer(paths.socket, daemon.handlers.table()))
 
@@ -119,6 +122,7 @@ class Daemon:
         clock: Clock,
         drivers: dict[str, Driver],
         store: Store,
+        paths: StatePaths,
         options: Options,
         period_s: float,
         stop: Callable[[], None],
@@ -154,6 +158,7 @@ class Daemon:
             period_s,
             lease,
             rules_only,
+            joined(Place(site, clock, alarms, paths)),
         )
         alarms.on_change = self.controller.note
         self._process = None if rules_only else PlannerProcess(site.planner.use)
