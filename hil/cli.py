@@ -98,6 +98,9 @@ def test_scenarios(
     only_list: Annotated[
         bool, typer.Option("--list", help="Show what would run, and what does not apply and why.")
     ] = False,
+    help_expect: Annotated[
+        bool, typer.Option("--help-expect", help="Show every sentence that `expect` understands.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Run scenarios against the real daemon and judge what it did.
@@ -113,7 +116,10 @@ def test_scenarios(
       energyctl hil test my-scenario.yaml --junit report.xml
     """
     from .testing.command import Wanted, listed, test
+    from .testing.expect import forms
 
+    if help_expect:
+        return typer.echo("\n".join(_columns(forms())))
     wanted = Wanted(what or (), tag or (), jobs, seed, repeat, out, junit, as_json)
     if not only_list:
         raise typer.Exit(test(wanted))

