@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 # The tests start many processes; with compiled modules kept they start four times faster.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test interop scenarios lint check bench lock clean setup
+.PHONY: demo test interop scenarios negative lint check bench lock clean setup
 
 demo: setup
 	@$(BIN)/energyctl demo
@@ -26,6 +26,10 @@ interop: setup
 scenarios: setup
 	@mkdir -p build
 	@$(BIN)/energyctl hil test sites/larissa/town-hall.yaml --junit build/scenarios.xml
+
+# Every check and every kind of fault goes red for a planted defect of the daemon, and is green without; some ten minutes.
+negative: setup
+	@$(BIN)/python -m hil.testing.negative
 
 lint: setup
 	@$(BIN)/ruff check .

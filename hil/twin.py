@@ -33,6 +33,8 @@ REAL = {"bacnet": ("local_address", "local_port")}
 LOCAL = ("127.0.0.1", "localhost", "::1", "")
 CLIENT_URI = "urn:energyctl:client"
 """What a client's certificate says who it is, where the site file does not (OPC UA)."""
+NO_CEREMONY = {"require_commissioning": False}
+"""Simulated devices break nothing: a derived site may control them at once."""
 OPEN = "none"
 """OPC UA without security."""
 
@@ -157,6 +159,7 @@ class Twin:
                     data["connections"][link.id]["timeout"] = timeout
             for device, options in self._moved.devices.items():
                 data["devices"][device].update(options)
+            data["safety"] = {**(data.get("safety") or {}), **NO_CEREMONY}
 
         return rewritten(self._site.path, path, move, [self._site.path.resolve().parent])
 

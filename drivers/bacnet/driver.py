@@ -1,7 +1,8 @@
 """The BACnet/IP driver: present-values in batches, writes in our slot of the priority array, subscriptions by COV.
 
 A device that does not answer is a LinkTimeout; one that says no makes a bad Sample or a Refused. Undoing a step means
-putting back what our own slot held before, Null included, so that nobody else's claim is touched.
+putting back what our own slot held before, Null included, so that nobody else's claim is touched. A step that is not
+answered may have been carried out: it is undone with those before it, and what cannot be undone then makes a Partial.
 """
 
 from __future__ import annotations
@@ -92,12 +93,17 @@ class BacnetDriver:
             except ValueError as exc:
                 return Refused(step.point, str(exc))
         before = await self._before(peer, [target for target, _ in steps]) if len(steps) > 1 else {}
+        targets = [target for target, _ in steps]
         for done, (target, value) in enumerate(steps):
             try:
                 await peer.put(target, value, self.our_priority)
             except DeviceRefused as exc:
-                undo = [(earlier, before.get(earlier.point)) for earlier, _ in reversed(steps[:done])]
-                return await self._undo(peer, undo, Refused(target.point, exc.reason))
+                stuck = await self._undo(peer, targets[:done], before)
+                return Partial(target.point, exc.reason, stuck) if stuck else Refused(target.point, exc.reason)
+            except LinkError as exc:
+                if len(steps) == 1 or not (stuck := await self._undo(peer, targets[: done + 1], before)):
+                    raise
+                return Partial(target.point, str(exc), stuck)
         return Written()
 
     async def relinquish(self, point: str) -> WriteResult:
@@ -197,17 +203,21 @@ class BacnetDriver:
                 before[target.point] = target.as_found(value if isinstance(slot, Failed) else slot)
         return before
 
-    async def _undo(self, peer: Peer, steps: Sequence[tuple[Target, bytes | None]], refused: Refused) -> WriteResult:
+    async def _undo(self, peer: Peer, done: Sequence[Target], before: Mapping[str, bytes | None]) -> tuple[str, ...]:
+        """Put back what was found, last first; the points where that failed. A device that does not answer is not asked on."""
         stuck: list[str] = []
-        for target, value in steps:
-            if value is None:
-                stuck.append(target.point)
-                continue
+        for at in reversed(range(len(done))):
+            value = before.get(done[at].point)
             try:
-                await peer.put(target, value, self.our_priority)
-            except (DeviceRefused, LinkError):
-                stuck.append(target.point)
-        return Partial(refused.point, refused.reason, tuple(stuck)) if stuck else refused
+                if value is None:
+                    stuck.append(done[at].point)
+                else:
+                    await peer.put(done[at], value, self.our_priority)
+            except DeviceRefused:
+                stuck.append(done[at].point)
+            except LinkError:
+                return (*stuck, *(target.point for target in reversed(done[: at + 1])))
+        return tuple(stuck)
 
     def _use(self, station: Station | None) -> None:
         self._station = station

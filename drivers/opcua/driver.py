@@ -1,6 +1,8 @@
 """The OPC UA driver: nodes read in bulk with their status, written by type, told of by subscription.
 
-OPC UA knows no claim on a point, so `relinquish` refuses. Undoing a step means writing the value read before the first.
+OPC UA knows no claim on a point, so `relinquish` refuses. Undoing a step means writing the value read before the first. A
+step that is not answered may have been carried out: it is undone with those before it, and what cannot be undone then makes
+a Partial.
 """
 
 from __future__ import annotations
@@ -99,11 +101,17 @@ class OpcuaDriver:
         before: list[Any] = []
         if len(steps) > 1:
             before = await self._session.call(unit.id, partial(_values, names=[target.node for target, _ in steps]))
+        found = [(target, was) for (target, _), was in zip(steps, before, strict=False)]
         for done, (target, value) in enumerate(steps):
-            reason = await self._put(unit, target, value)
+            try:
+                reason = await self._put(unit, target, value)
+            except LinkError as exc:
+                if not found or not (stuck := await self._undo(unit, found[: done + 1])):
+                    raise
+                return Partial(target.point, str(exc), stuck)
             if reason:
-                undo = [(steps[step][0], before[step]) for step in reversed(range(done))]
-                return await self._undo(unit, undo, Refused(target.point, reason))
+                stuck = await self._undo(unit, found[:done])
+                return Partial(target.point, reason, stuck) if stuck else Refused(target.point, reason)
         return Written()
 
     async def relinquish(self, point: str) -> WriteResult:
@@ -166,17 +174,18 @@ class OpcuaDriver:
 
         return await self._session.call(unit.id, write)
 
-    async def _undo(self, unit: Unit, steps: Sequence[tuple[Target, Any]], refused: Refused) -> WriteResult:
+    async def _undo(self, unit: Unit, done: Sequence[tuple[Target, Any]]) -> tuple[str, ...]:
+        """Put back what was found, last first; the points where that failed. A server that is gone is not asked on."""
         stuck: list[str] = []
-        for target, found in steps:
+        for at in reversed(range(len(done))):
+            target, found = done[at]
             value = _content(found)
             try:
-                failed = value is None or await self._put(unit, target, value)
+                if value is None or await self._put(unit, target, value):
+                    stuck.append(target.point)
             except LinkError:
-                failed = True
-            if failed:
-                stuck.append(target.point)
-        return Partial(refused.point, refused.reason, tuple(stuck)) if stuck else refused
+                return (*stuck, *(earlier.point for earlier, _ in reversed(done[: at + 1])))
+        return tuple(stuck)
 
 
 async def _values(connection: Connection, names: Sequence[NodeName]) -> list[Any]:

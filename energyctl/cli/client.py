@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import socket
+import struct
 from collections.abc import Generator
 from contextlib import closing
 from io import BufferedRWPair
@@ -28,29 +29,41 @@ class RefusedByDaemon(EnergyctlError):
         super().__init__(message)
 
 
-def ask(path: Path, do: str, **fields: Any) -> Any:
+class DaemonSilent(DaemonDown):
+    """There is a daemon, and it does not answer in time."""
+
+
+def ask(path: Path, do: str, timeout_s: float = TIMEOUT_S, **fields: Any) -> Any:
     """One request; returns its result. Raises DaemonDown or RefusedByDaemon."""
-    with closing(stream(path, do, **fields)) as answers:
+    with closing(stream(path, do, timeout_s, **fields)) as answers:
         return next(answers)
 
 
-def stream(path: Path, do: str, **fields: Any) -> Generator[Any, None, None]:
+def stream(path: Path, do: str, timeout_s: float = TIMEOUT_S, **fields: Any) -> Generator[Any, None, None]:
     """One request, and every result that follows until the caller stops. Raises DaemonDown or RefusedByDaemon."""
-    with _connect(path) as connection, connection.makefile("rwb") as lines:
+    with _connect(path, timeout_s) as connection, connection.makefile("rwb") as lines:
         try:
             lines.write(json.dumps({"do": do, **fields}).encode() + b"\n")
             lines.flush()
             while True:
                 yield _answer(lines, path)
         except TimeoutError:
-            raise DaemonDown(f"the daemon at {path} did not answer within {TIMEOUT_S:g} s") from None
+            raise DaemonSilent(f"the daemon at {path} did not answer within {timeout_s:g} s") from None
         except ConnectionError:
             raise DaemonDown(f"the daemon at {path} ended before it answered") from None
 
 
-def _connect(path: Path) -> socket.socket:
+def daemon_pid(path: Path) -> int:
+    """The process that listens at a control socket, also when it is hung. Raises DaemonDown."""
+    with _connect(path, TIMEOUT_S) as connection:
+        size = struct.calcsize("3i")
+        pid: int = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size))[0]
+        return pid
+
+
+def _connect(path: Path, timeout_s: float) -> socket.socket:
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    connection.settimeout(TIMEOUT_S)
+    connection.settimeout(timeout_s)
     try:
         with address(path) as name:
             connection.connect(name)

@@ -21,11 +21,17 @@ from .lazy import root
 COMMANDS = {
     "init": ("energyctl.cli.init", "Write a commented site file to begin with."),
     "config": ("energyctl.cli.config", "Check a site file, show it, or print its schema for editors."),
+    "commission": ("energyctl.cli.commission", "Try every device before it may be controlled."),
     "run": ("energyctl.cli.run", "Control a site."),
     "handback": ("energyctl.cli.handback", "Give back whatever a dead daemon left on a site's devices."),
     "status": ("energyctl.cli.status", "How the site is doing, at a glance."),
     "device": ("energyctl.cli.device", "The site's devices."),
     "point": ("energyctl.cli.point", "Read, watch, and write single points."),
+    "alarm": ("energyctl.cli.alarm", "What is wrong, what it means, and what to do."),
+    "override": ("energyctl.cli.override", "Set points by hand for a while, by name or by pattern."),
+    "estop": ("energyctl.cli.estop", "Emergency stop: hand everything back and write nothing."),
+    "drain": ("energyctl.cli.drain", "Hand everything back, then end the daemon."),
+    "shadow": ("energyctl.cli.shadow", "What would be written, where nothing is."),
     "plan": ("energyctl.cli.plan", "Make, show and explain the plan."),
 }
 
@@ -34,7 +40,7 @@ Exit codes:
   0 done  1 error  2 the site file or the command line is wrong
   3 a device cannot be reached  4 a device refused  5 the write gate refused
   6 no plan  7 the store cannot be read or written  8 no daemon is running
-  9 another daemon is running already
+  9 another daemon is running already  10 drained, but not everything was handed back
   70 the daemon crashed and was handed back  130 stopped with Ctrl-C
 
 \b

@@ -10,8 +10,10 @@ import typer
 from energyctl.core.errors import DaemonDown
 
 from . import client
+from .estop import standing
 from .groups import group
 from .output import local_time, print_json, print_table
+from .override import print_overrides
 from .readings import open_store
 from .values import show_number
 from .where import JsonOption, SiteOption, StateOption, Where, find
@@ -46,6 +48,7 @@ def _stored(where: Where, down: DaemonDown) -> dict[str, Any]:
     with open_store(where, down) as store:
         sequence, last = store.acknowledged()
         return {
+            "estop": standing(where.paths),
             "committed": sequence,
             "last_commit": last.isoformat() if last else None,
             "owned": [
@@ -58,6 +61,7 @@ def _stored(where: Where, down: DaemonDown) -> dict[str, Any]:
 def _print_stored(answer: dict[str, Any]) -> None:
     last = answer["last_commit"]
     typer.echo(f"not running; last commit {_at(last) if last else 'never'}")
+    _print_estop(answer)
     if answer["owned"]:
         typer.echo("still held; 'energyctl handback SITE' gives it back:")
         rows = [(o["point"], show_number(o["found"], ""), _at(o["since"])) for o in answer["owned"]]
@@ -69,6 +73,7 @@ def _print_running(answer: dict[str, Any]) -> None:
     typer.echo(f"{answer['name']} ({answer['site']}): {answer['mode']}, guided by {answer['guided_by']}")
     if answer["guided_reason"]:
         typer.echo(f"  because {answer['guided_reason']}")
+    _print_estop(answer)
     typer.echo(f"  grid {grid}, limits {answer['import_limit_kw']:g} kW in, {answer['export_limit_kw']:g} kW out")
     typer.echo(f"  cycle {answer['cycle']}, missed {answer['missed_cycles']}, up {answer['up_s']:.0f} s")
     typer.echo(
@@ -93,11 +98,23 @@ def _print_running(answer: dict[str, Any]) -> None:
         ],
     )
     typer.echo("")
+    if answer.get("overrides"):
+        print_overrides(answer["overrides"])
+        typer.echo("")
     if answer["alarms"]:
-        rows = [(a["name"], a["subject"], a["text"], _at(a["raised_at"])) for a in answer["alarms"]]
-        print_table(("alarm", "about", "what", "since"), rows)
+        rows = [
+            (a["severity"], a["name"], a["subject"], a["text"], _at(a["raised_at"]), a["acknowledged_by"])
+            for a in answer["alarms"]
+        ]
+        print_table(("", "alarm", "about", "what", "since", "seen by"), rows)
+        typer.echo("'energyctl alarm explain NAME' says what one means and what to do")
     else:
         typer.echo("no alarms")
+
+
+def _print_estop(answer: dict[str, Any]) -> None:
+    if answer.get("estop"):
+        typer.echo(f"  EMERGENCY STOP: {answer['estop']}")
 
 
 def _at(time: str) -> str:

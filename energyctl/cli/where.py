@@ -14,6 +14,7 @@ from typing import Annotated
 
 import typer
 
+from energyctl.config.snapshot import site_id
 from energyctl.core.errors import ConfigError
 from energyctl.daemon.paths import StatePaths, state_dir
 
@@ -67,15 +68,3 @@ def known_sites() -> list[Path]:
         with contextlib.suppress(OSError):  # absent, or not ours to look into
             found += [path for path in folder.iterdir() if StatePaths(path).store.exists()]
     return sorted(found)
-
-
-def site_id(site: Path) -> str:
-    """The id that a site file gives itself. Raises ConfigError when it cannot be read or has none."""
-    from energyctl.config.yaml_source import read_yaml
-
-    data = read_yaml(site).data
-    head = data.get("site") if isinstance(data, dict) else None
-    found = head.get("id") if isinstance(head, dict) else None
-    if not isinstance(found, str):
-        raise ConfigError(f"{site}: site.id is missing; see 'energyctl config validate {site}'")
-    return found

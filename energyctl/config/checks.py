@@ -110,6 +110,11 @@ def _tighter(setback: float, relation: str, other: float) -> str:
     return f"{setback:g} °C is {relation} ({other:g} °C); the band out of hours must not be tighter than in use"
 
 
+DWELL_MAX_S = 86_400.0
+PER = {"s": 1.0, "min": 60.0, "h": 3600.0}
+"""Spans of time that a ramp is written in [s]."""
+
+
 def read_limits(points: Points, limits: Mapping[str, PointLimit]) -> dict[str, Limits]:
     """The section safety.limits in canonical units: of writable points, not empty, inside the device's own limits."""
     found: dict[str, Limits] = {}
@@ -119,7 +124,7 @@ def read_limits(points: Points, limits: Mapping[str, PointLimit]) -> dict[str, L
         if point is None:
             continue
         low, high = (_quantity(points.report, (*path, key), getattr(limit, key), point) for key in ("min", "max"))
-        if all(value is None for value in (limit.min, limit.max, limit.step, limit.every)):
+        if limit.empty:
             points.report.add(path, f"says nothing; write e.g. {{min: 0 {point.unit}}}")
         if low is not None and high is not None and low >= high:
             points.report.add((*path, "min"), f"must be below max ({limit.max})", limit.min)
@@ -133,20 +138,56 @@ def read_limits(points: Points, limits: Mapping[str, PointLimit]) -> dict[str, L
 
 def read_steps(points: Points, limits: Mapping[str, PointLimit]) -> dict[str, float]:
     """The `step` of safety.limits by point, in canonical units; temperatures step in kelvin."""
+    steps = {name: _change(points, name, "step", limit.step, limit.step) for name, limit in limits.items()}
+    return {name: step for name, step in steps.items() if step is not None}
+
+
+def read_ramps(points: Points, limits: Mapping[str, PointLimit]) -> dict[str, float]:
+    """The `ramp` of safety.limits by point, in canonical units per second."""
     found: dict[str, float] = {}
     for name, limit in limits.items():
-        point = points.by_id.get(name)
-        if point is None or limit.step is None:
+        if limit.ramp is None or name not in points.by_id:
             continue
-        path, unit = ("safety", "limits", name, "step"), "K" if point.unit == "°C" else point.unit
-        try:
-            step = parse_quantity(limit.step, unit)
-        except ValueError as exc:
-            points.report.add(path, str(exc), limit.step)
-            continue
-        if step <= 0:
-            points.report.add(path, "must be more than 0", limit.step)
-        found[name] = step
+        amount, _, time = limit.ramp.rpartition("/")
+        seconds = PER.get(time.strip())
+        if seconds is None:
+            unit = _difference(points.by_id[name])
+            points.report.add(("safety", "limits", name, "ramp"), f"write it per s, min or h: '10 {unit}/min'", limit.ramp)
+        elif (change := _change(points, name, "ramp", amount, limit.ramp)) is not None:
+            found[name] = change / seconds
+    return found
+
+
+def _change(points: Points, name: str, key: str, amount: str | float | None, written: object) -> float | None:
+    """A change of a point, more than 0, in its canonical unit; temperatures change in kelvin."""
+    point = points.by_id.get(name)
+    if point is None or amount is None:
+        return None
+    path = ("safety", "limits", name, key)
+    try:
+        change = parse_quantity(amount, _difference(point))
+    except ValueError as exc:
+        points.report.add(path, str(exc), written)
+        return None
+    if change <= 0:
+        points.report.add(path, "must be more than 0", written)
+    return change
+
+
+def _difference(point: Point) -> str:
+    return "K" if point.unit == "°C" else point.unit
+
+
+def read_dwells(points: Points, limits: Mapping[str, PointLimit]) -> dict[str, tuple[float, float]]:
+    """The `min_on` and `min_off` of safety.limits by point [s]."""
+    found: dict[str, tuple[float, float]] = {}
+    for name, limit in limits.items():
+        for key in ("min_on", "min_off"):
+            seconds = getattr(limit, key)
+            if seconds is not None and not 0 <= seconds <= DWELL_MAX_S:
+                points.report.add(("safety", "limits", name, key), "must be 0 s to 24 h", f"{seconds:g} s")
+        if limit.min_on is not None or limit.min_off is not None:
+            found[name] = (limit.min_on or 0.0, limit.min_off or 0.0)
     return found
 
 
@@ -191,10 +232,11 @@ def _quantity(report: Report, path: YamlPath, text: Any, point: Point) -> float 
 def _inside(report: Report, path: YamlPath, text: Any, value: float | None, point: Point) -> None:
     low, high = point.minimum, point.maximum
     if value is not None and ((low is not None and value < low) or (high is not None and value > high)):
-        report.add(path, f"outside the device's own limits, {_span((low, high), point.unit)}", text)
+        report.add(path, f"outside the device's own limits, {span((low, high), point.unit)}", text)
 
 
-def _span(limits: Limits, unit: str) -> str:
+def span(limits: Limits, unit: str) -> str:
+    """Limits in words: "15 °C to 30 °C"."""
     low, high = ("" if limit is None else f"{limit:g} {unit}" for limit in limits)
     return f"{low} to {high}" if low and high else f"at least {low}" if low else f"at most {high}"
 
@@ -211,8 +253,8 @@ def check_comfort_reachable(
         for key in ("heat", "cool", "setback_heat", "setback_cool"):
             wanted: float = getattr(comfort, key)
             if (low is not None and wanted < low) or (high is not None and wanted > high):
-                span = _span((low, high), "°C")
-                message = f"{wanted:g} °C cannot be set for resources.{resource}: {point.id} is limited to {span}"
+                reach = span((low, high), "°C")
+                message = f"{wanted:g} °C cannot be set for resources.{resource}: {point.id} is limited to {reach}"
                 points.report.add(("comfort", str(data["comfort"]), key), message)
 
 

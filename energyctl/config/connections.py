@@ -6,7 +6,7 @@ keys are the driver's options and judged by its own `check`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from energyctl.core.driver import Device, Link, Scalar
@@ -14,6 +14,7 @@ from energyctl.core.driver import Device, Link, Scalar
 from . import plugins
 from .options import Secrets, ids, read_options
 from .problems import Report, did_you_mean
+from .site import MODES, Mode, lower
 from .yaml_source import YamlPath
 
 
@@ -49,7 +50,7 @@ def read_devices(
         path = ("devices", device_id)
         if device_id == "site":
             report.add(path, "'site' is taken by the site's own values; choose another id")
-        options = {key: value for key, value in raw.items() if key not in ("profile", "via")}
+        options = {key: value for key, value in raw.items() if key not in ("profile", "via", "mode")}
         device = _device(report, device_id, raw, read_options(report, path, options, secrets))
         via = _via(report, path, raw.get("via"), links)
         if device is not None:
@@ -59,6 +60,21 @@ def read_devices(
             link_of[device_id] = via
     _check_doubles(report, devices, link_of)
     return devices, link_of
+
+
+def read_modes(report: Report, site_mode: Mode, devices: Iterable[str], meter: str | None) -> dict[str, Mode]:
+    """The mode of every device: its own where it has one, and never more than the site's."""
+    modes: dict[str, Mode] = {}
+    for device in devices:
+        raw = report.section("devices")[device].get("mode", site_mode)
+        own = next((mode for mode in MODES if mode == raw), None)
+        if own is None:
+            report.add(("devices", device, "mode"), f"must be one of {', '.join(MODES)}", raw)
+        modes[device] = lower(own or site_mode, site_mode)
+    measures = meter.partition(".")[0] if meter else None
+    if site_mode != "off" and measures is not None and modes.get(measures) == "off":
+        report.add(("devices", measures, "mode"), "grid.meter is on it; a site that is not off needs its meter", "off")
+    return modes
 
 
 def _device(report: Report, device_id: str, raw: Mapping[str, Any], options: Mapping[str, Scalar]) -> Device | None:

@@ -19,14 +19,18 @@ from energyctl.core.resources import Binding, Resource, SiteView
 from energyctl.core.tariff import Tariff
 
 from . import checks, plugins
-from .connections import check_with_drivers, read_devices, read_links
+from .alarm_routes import read_webhook
+from .connections import check_with_drivers, read_devices, read_links, read_modes
 from .options import ids, read_secrets, sweep
 from .problems import Report, did_you_mean, nearest
+from .rules import read_rules
 from .site import (
+    AlarmsSection,
     GoalsSection,
     GridSection,
     PlannerSection,
     PlannerSettings,
+    RuleSection,
     Safety,
     SafetySection,
     Section,
@@ -37,7 +41,7 @@ from .tariffs import KINDS, Files
 from .yaml_source import read_yaml
 
 REQUIRED = ("site", "connections", "devices", "grid", "resources", "tariff")
-OPTIONAL = ("secrets", "comfort", "safety", "goals", "planner")
+OPTIONAL = ("secrets", "comfort", "safety", "rules", "goals", "planner", "alarms")
 
 _S = TypeVar("_S", bound=Section)
 
@@ -95,8 +99,10 @@ class _Loading:
         points = checks.Points(self.report, devices, by_id)
         comforts, resources = self._comforts(), self._resources()
         meter = points.find(("grid", "meter"), grid.meter, "kW") if grid else None
-        limits = self._cross(points, comforts, resources, safety, meter.id if meter else None)
+        limits, rules = self._cross(points, comforts, resources, safety, meter.id if meter else None)
         steps, interlocks = checks.read_steps(points, safety.limits), checks.read_interlocks(points, safety.interlocks)
+        modes = read_modes(self.report, head.mode if head else "control", devices, meter.id if meter else None)
+        webhook = read_webhook(self.report, self.section("alarms", AlarmsSection), self.secrets)
         tariff = self._tariff(head.timezone if head else "UTC")
         if head is None or grid is None or goals is None or tariff is None:
             return None
@@ -107,6 +113,7 @@ class _Loading:
             currency=head.currency,
             view=SiteView(head.timezone, head.latitude, head.longitude, comforts),
             mode=head.mode,
+            modes=modes,
             period_s=head.period,
             links=tuple(links.values()),
             devices=devices,
@@ -122,12 +129,19 @@ class _Loading:
                 limits,
                 steps,
                 {name: limit.every for name, limit in safety.limits.items() if limit.every is not None},
+                checks.read_ramps(points, safety.limits),
+                checks.read_dwells(points, safety.limits),
                 interlocks,
+                safety.require_commissioning,
+                safety.clock_step,
+                safety.clock_settle,
             ),
             goals=Goals(goals.co2_price, goals.change_price),
             planner=planner,
             points=by_id,
             path=self.path,
+            rules=rules,
+            webhook=webhook,
         )
 
     def _planner(self) -> PlannerSettings:
@@ -190,16 +204,18 @@ class _Loading:
         resources: Mapping[str, _Loaded],
         safety: SafetySection,
         meter: str | None,
-    ) -> dict[str, checks.Limits]:
-        """What must hold between sections; gives the limits of safety.limits."""
+    ) -> tuple[dict[str, checks.Limits], tuple[RuleSection, ...]]:
+        """What must hold between sections; gives the limits of safety.limits, and the rules."""
         raw = {name: one.raw for name, one in resources.items()}
         bound = {name: one.bindings for name, one in resources.items()}
         checks.check_bindings(points, bound, meter)
         checks.check_references(self.report, raw, self.report.section("comfort"))
         limits = checks.read_limits(points, safety.limits)
         checks.check_comfort_reachable(points, raw, comforts, limits)
-        checks.check_watchdogs(points, bound, safety.accept_no_watchdog)
-        return limits
+        rules = read_rules(self.report, points, limits)
+        commanded = {**bound, **{rule.name: rule.bindings() for rule in rules}}
+        checks.check_watchdogs(points, commanded, safety.accept_no_watchdog)
+        return limits, rules
 
     def _tariff(self, timezone: str) -> Tariff | None:
         if "tariff" not in self.data:

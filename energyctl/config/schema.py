@@ -15,7 +15,17 @@ from energyctl.core.comfort import Comfort
 
 from . import plugins
 from .loader import REQUIRED
-from .site import GoalsSection, GridSection, PlannerSection, SafetySection, SecretSpec, SiteSection
+from .rules import KINDS as RULES
+from .site import (
+    MODES,
+    AlarmsSection,
+    GoalsSection,
+    GridSection,
+    PlannerSection,
+    SafetySection,
+    SecretSpec,
+    SiteSection,
+)
 from .tariffs import KINDS
 
 SECRET = {
@@ -45,8 +55,10 @@ def site_schema() -> dict[str, Any]:
             "tariff": {"oneOf": [_add(defs, model) for model in KINDS.values()]},
             "comfort": _by_id(_add(defs, Comfort), "hours of use and temperatures, by the name zones use"),
             "safety": _add(defs, SafetySection),
+            "rules": {"type": "array", "items": {"oneOf": [_rule(defs, model) for model in RULES.values()]}},
             "goals": _add(defs, GoalsSection),
             "planner": _add(defs, PlannerSection),
+            "alarms": _add(defs, AlarmsSection),
         },
         "required": list(REQUIRED),
         "additionalProperties": False,
@@ -68,6 +80,16 @@ def _add(defs: dict[str, Any], model: type[BaseModel], kind: str = "") -> dict[s
         schema["required"] = ["kind", *(name for name in schema.get("required", ()) if name not in ("id", "kind"))]
     defs[model.__name__] = _plain(schema)
     return {"$ref": f"#/$defs/{model.__name__}"}
+
+
+def _rule(defs: dict[str, Any], model: type[BaseModel]) -> dict[str, Any]:
+    """A rule; what it may take from its zone is not required."""
+    reference = _add(defs, model)
+    for name in (model.__name__, "Asker"):
+        rule = defs.get(name, {})
+        if "zone" in rule.get("properties", {}):
+            rule["required"] = [key for key in rule["required"] if key not in ("temp", "setpoint")]
+    return reference
 
 
 def _plain(schema: Any) -> Any:
@@ -101,6 +123,7 @@ def _device() -> dict[str, Any]:
         "properties": {
             "profile": {"anyOf": [known, {"type": "string", "pattern": "^[a-z0-9-]+/[a-z0-9.-]+@[0-9]+$"}]},
             "via": {"type": "string", "description": "id of a connection"},
+            "mode": {"enum": list(MODES), "description": "how far energyctl may go with it; never beyond site.mode"},
         },
         "required": ["profile", "via"],
         "additionalProperties": OPTION,

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 from zoneinfo import available_timezones
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, field_validator, model_validator
@@ -13,14 +13,17 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSche
 from energyctl.core.driver import Device, Link
 from energyctl.core.interlock import Interlock
 from energyctl.core.planner import Goals, GridLimits
-from energyctl.core.points import Point
-from energyctl.core.resources import Resource, SiteView
+from energyctl.core.points import Point, Rank
+from energyctl.core.resources import Binding, Resource, SiteView
+from energyctl.core.severity import Severity
 from energyctl.core.tariff import Tariff
 from energyctl.core.units import PowerKw, PricePerKg, PricePerKw, Seconds
 
 from .problems import did_you_mean
 
-Mode = Literal["off", "monitor", "control"]
+Mode = Literal["off", "monitor", "shadow", "control"]
+MODES: tuple[Mode, ...] = ("off", "monitor", "shadow", "control")
+"""From the least to the most that energyctl may do."""
 STEPS_S = (300, 900, 1800, 3600)
 PLAN_EVERY_S = (*(60 * minutes for minutes in (1, 2, 3, 4, 5, 6, 10, 12, 15, 20, 30, 60)), 7200)
 """Periods that fall on the clock the same way in every hour, up to the age at which a plan no longer guides."""
@@ -54,7 +57,10 @@ class SiteSection(Section):
     currency: Literal["EUR"] = "EUR"
     latitude: Annotated[float, Field(ge=-90, le=90, examples=[39.64])]
     longitude: Annotated[float, Field(ge=-180, le=180, examples=[22.42])]
-    mode: Annotated[Mode, Field(description="off, monitor (read and store only) or control")] = "monitor"
+    mode: Annotated[
+        Mode,
+        Field(description="off, monitor (read and store), shadow (also say what would be written) or control (write)"),
+    ] = "monitor"
     period: Annotated[Seconds, Field(description="one control cycle, 0.1 s to 60 s")] = 1.0
 
     @field_validator("timezone")
@@ -103,6 +109,18 @@ class PointLimit(Section):
         str | int | float | None, Field(description="largest change at once; a larger one goes in steps")
     ] = None
     every: Annotated[Seconds | None, Field(description="least time between two different values")] = None
+    ramp: Annotated[
+        str | None, Field(description="fastest change; a faster one goes in steps", examples=["10 kW/min"])
+    ] = None
+    min_on: Annotated[Seconds | None, Field(description="least time that a switch stays on; a number is on above 0")] = (
+        None
+    )
+    min_off: Annotated[Seconds | None, Field(description="least time that a switch stays off")] = None
+
+    @property
+    def empty(self) -> bool:
+        """Whether it says nothing."""
+        return all(value is None for value in self.model_dump().values())
 
 
 class InterlockSection(Section):
@@ -115,6 +133,9 @@ class InterlockSection(Section):
 class SafetySection(Section):
     """The safety rules of the site."""
 
+    require_commissioning: Annotated[
+        bool, Field(description="whether only devices that 'energyctl commission' has passed may be written to")
+    ] = True
     bacnet_priority: Annotated[int, Field(examples=[10], description="9 to 16; 1 to 8 belong to the building")] = 10
     lease: Annotated[Seconds, Field(description="how long a setpoint lives without a completed cycle")] = 60.0
     accept_no_watchdog: Annotated[
@@ -124,6 +145,16 @@ class SafetySection(Section):
     interlocks: Annotated[
         list[InterlockSection], Field(description="while one holds, its point is refused to everybody and handed back")
     ] = []
+
+    clock_step: Annotated[Seconds, Field(description="a wall clock that jumps by more is not trusted")] = 60.0
+    clock_settle: Annotated[Seconds, Field(description="nor until it has gone on without a jump for so long")] = 300.0
+
+    @field_validator("clock_step", "clock_settle")
+    @classmethod
+    def _more_than_none(cls, seconds: float) -> float:
+        if not 1.0 <= seconds <= 86_400.0:
+            raise ValueError("must be 1 s to 1 d")
+        return seconds
 
     @field_validator("bacnet_priority")
     @classmethod
@@ -138,6 +169,32 @@ class SafetySection(Section):
         if not 10.0 <= lease <= 900.0:
             raise ValueError("a lease is 10 s to 15 min: devices obey a dead controller for that long")
         return lease
+
+
+class RuleSection(Section):
+    """A comfort or safety rule (see `rules`). A GUARD counts more than plan and district, a RULE more than the plan alone."""
+
+    rank: ClassVar[Rank] = Rank.GUARD
+
+    kind: str
+
+    @property
+    def point(self) -> str:
+        """The point it is about; a site has one rule of a kind for it."""
+        raise NotImplementedError
+
+    @property
+    def name(self) -> str:
+        """How it is called: its kind and its point."""
+        return f"{self.kind} {self.point}"
+
+    def bindings(self) -> Sequence[Binding]:
+        """The points it reads and writes."""
+        raise NotImplementedError
+
+    def values(self) -> Mapping[str, tuple[str, float]]:
+        """By field: the point it would set to a value, and that value."""
+        raise NotImplementedError
 
 
 class GoalsSection(Section):
@@ -198,12 +255,49 @@ class SecretSpec(Section):
         return self
 
 
+class SecretReference(Section):
+    """The name of an entry of the section secrets."""
+
+    secret: str
+
+
+class WebhookSection(Section):
+    """Where alarms are sent, as JSON by HTTP POST."""
+
+    url: Annotated[
+        str | SecretReference,
+        Field(description="http:// or https://; one that holds a token is written {secret: NAME}"),
+    ]
+    secret: Annotated[
+        SecretReference | None, Field(description="signs every message, so that its receiver can tell it is ours")
+    ] = None
+    min_severity: Annotated[Literal["info", "warning", "critical"], Field(description="lesser alarms are not sent")] = (
+        "warning"
+    )
+
+
+class AlarmsSection(Section):
+    """Who is told of alarms."""
+
+    webhook: WebhookSection | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """Where alarms are sent. `url` and `secret` are never shown; without a secret nothing is signed."""
+
+    url: str
+    secret: str | None = None
+    min_severity: Severity = Severity.WARNING
+
+
 @dataclass(frozen=True, slots=True)
 class Safety:
     """The site's safety rules, by point and in canonical units.
 
     `point_limits` are (lowest, highest), None where there is no limit; `point_steps` the largest change at once;
-    `point_intervals` the least time between two different values [s].
+    `point_intervals` the least time between two different values [s]; `point_ramps` the fastest change [unit/s];
+    `point_dwells` the least times on and off [s].
     """
 
     bacnet_priority: int = 10
@@ -212,7 +306,14 @@ class Safety:
     point_limits: Mapping[str, tuple[float | None, float | None]] = field(default_factory=dict)
     point_steps: Mapping[str, float] = field(default_factory=dict)
     point_intervals: Mapping[str, float] = field(default_factory=dict)
+    point_ramps: Mapping[str, float] = field(default_factory=dict)
+    point_dwells: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     interlocks: tuple[Interlock, ...] = ()
+    require_commissioning: bool = True
+    clock_step_s: float = 60.0
+    """A wall clock that jumps by more is not trusted."""
+    clock_settle_s: float = 300.0
+    """How long it must go on without a jump to be trusted again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +336,8 @@ class Site:
     currency: str
     view: SiteView
     mode: Mode
+    modes: Mapping[str, Mode]
+    """By device: what the site file says of it, but never more than the site's own mode."""
     period_s: float
     links: tuple[Link, ...]
     devices: Mapping[str, Device]
@@ -251,3 +354,15 @@ class Site:
     points: Mapping[str, Point]
     """Every point of every device, by full id."""
     path: Path
+    webhook: Webhook | None = None
+    rules: tuple[RuleSection, ...] = ()
+
+    def at_most(self, mode: Mode) -> Site:
+        """The same site with nothing in a mode above `mode`."""
+        modes = {device: lower(own, mode) for device, own in self.modes.items()}
+        return replace(self, mode=lower(self.mode, mode), modes=modes)
+
+
+def lower(one: Mode, other: Mode) -> Mode:
+    """The mode that does less."""
+    return min(one, other, key=MODES.index)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -65,6 +65,8 @@ class Node:
     value: Any
     children: dict[str | int, Node] = field(default_factory=dict)
     size: int = 1
+    span: tuple[int, int] = (0, 0)
+    """Where a scalar stands in the text, from and to; an alias stands where its anchor does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +194,8 @@ class _Builder:
             return self._sequence(event, path)
         assert isinstance(event, ScalarEvent)
         text = self._text(event)
-        return Node(_line(event), text if event.style else resolve(text))
+        span = (int(event.start_mark.index), int(event.end_mark.index))
+        return Node(_line(event), text if event.style else resolve(text), span=span)
 
     def _text(self, event: ScalarEvent) -> str:
         r"""The text of a scalar; surrogates written apart, as JSON does ("\ud83d\ude00"), become one character."""
@@ -224,7 +227,7 @@ class _Builder:
             if key in children:
                 self._note(event, f"{_dotted((*path, key))}'{key}' is here twice; first on line {children[key].line}")
             elif key is not None:
-                children[key] = Node(_line(event), value.value, value.children, value.size)
+                children[key] = replace(value, line=_line(event))
         return _collected(start, {key: child.value for key, child in children.items()}, children)
 
     def _next(self) -> NodeEvent:

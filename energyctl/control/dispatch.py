@@ -3,8 +3,10 @@
 The order for one action, on every path:
 1. the intent is in the journal (the cycle committed it before calling `submit`);
 2. before the first write to a point, what is found there is read and journaled as ours, and that is on disk; a point
-   that could not be handed back, because what is there cannot be read, is not written to;
-3. the command goes out; 4. value (and, where the protocol shows it, the winning priority) are read back;
+   that could not be handed back, because what is there cannot be read, is not written to; that a point with a limited number
+   of writes or a least time between them is written is on disk as well;
+3. the command goes out, on a refresh without the steps that would wear flash;
+4. value (and, where the protocol shows it, the winning priority) are read back;
 5. the outcome is journaled. Written but not in effect twice in a row is an alarm, and the point is left alone for
    `HOLD_OFF_S`: we never fight an operator or another master.
 Where the protocol shows who commands a point, that is looked at before every write: while a higher priority does, nothing
@@ -28,13 +30,14 @@ from dataclasses import replace
 from energyctl.core.clock import Clock
 from energyctl.core.driver import Device, Driver, Refused, ShowsPriority, Written
 from energyctl.core.errors import DeviceRefused, EnergyctlError
-from energyctl.core.points import ProcessImage, Quality, Rank, Sample, Setpoint
-from energyctl.core.records import JournalEntry, JournalKind, Owned
+from energyctl.core.points import Command, ProcessImage, Quality, Rank, Sample, Setpoint
+from energyctl.core.records import JournalEntry, JournalKind, Owned, Past
 
 from .alarms import Alarms
 from .gate import LastWrite
 from .handback import Group, HandedBack, group_of, groups, hand_back
 from .leases import Action, ActionKind, Effect, Holding
+from .wear import Wear
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +61,10 @@ class Dispatcher:
         commit: Callable[[Sequence[JournalEntry]], Awaitable[None]],
         take: Callable[[Iterable[Sample]], None],
         alarms: Alarms,
+        wear: Wear | None = None,
+        keep: Callable[[Sequence[Past]], Awaitable[None]] | None = None,
     ) -> None:
+        """`wear` knows what the points have been through, and `keep` puts that on disk; without them nothing is limited."""
         self._clock = clock
         self._devices = devices
         self._drivers = drivers
@@ -66,12 +72,17 @@ class Dispatcher:
         self._commit = commit
         self._take = take
         self._alarms = alarms
+        self.wear = wear or Wear(devices, {}, clock, "UTC", "")
+        self._keep = keep
         self._found: dict[str, float | None] = {}
+        self._ours: dict[str, list[float]] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._turn: AbstractAsyncContextManager[None] = asyncio.Lock() if clock.virtual else nullcontext()
         self._outcomes: list[JournalEntry] = []
         self._yielding: dict[str, tuple[float, str]] = {}
         self.cycle = 0
+        self.barred: Callable[[str], str | None] = lambda point: None
+        """Why a point may not be written to this very moment; asked just before the wire."""
         self.held: dict[str, Holding] = {}
         self.counts = {"written": 0, "refreshed": 0, "refused": 0, "failed": 0, "released": 0}
 
@@ -81,9 +92,25 @@ class Dispatcher:
         self._outcomes.clear()
         return taken
 
+    def refit(self, devices: Mapping[str, Device], lease_s: float) -> None:
+        """The site is another one from now on; what is held of the devices that stay is held on."""
+        self._devices, self._lease_s = devices, lease_s
+
+    def disown(self, devices: Collection[str]) -> list[str]:
+        """Forget what is ours on devices that are given up; the points that were."""
+        for point in [point for point in (*self.held, *self._yielding) if point.partition(".")[0] in devices]:
+            self.held.pop(point, None)
+            self._yielding.pop(point, None)
+        ours = sorted(point for point in self._found if point.partition(".")[0] in devices)
+        self._outcomes += [
+            self._entry(JournalKind.RELEASED, point, self._found.pop(point), detail="given up, not handed back")
+            for point in ours
+        ]
+        return ours
+
     def last_writes(self) -> dict[str, LastWrite]:
-        """What the gate needs to know of what is held."""
-        return {point: LastWrite(h.setpoint.value, h.changed_at) for point, h in self.held.items()}
+        """What the gate needs to know of what is held, and of what has limits of its own."""
+        return self.wear.last_writes(self.held)
 
     def on_hold(self) -> dict[str, str]:
         """Points left alone for now, and why."""
@@ -100,6 +127,7 @@ class Dispatcher:
         what that run found stays what has to be restored.
         """
         self._found.update((item.point, item.found) for item in owned)
+        self._ours.update((item.point, list(item.ours)) for item in owned)
         now_s = self._clock.monotonic()
         for device in self._devices.values():
             for group in groups(device, [item.point for item in owned]):
@@ -123,6 +151,7 @@ class Dispatcher:
 
     def compare(self, image: ProcessImage) -> None:
         """Hold what is in effect against what the devices show now: did somebody else change it?"""
+        self.wear.look(image, self.held)
         for _, holding in sorted(self.held.items()):
             if holding.effect is Effect.EFFECTIVE and (detail := self._changed(holding.setpoint, image)):
                 self._overruled(holding, detail)
@@ -192,6 +221,30 @@ class Dispatcher:
         results = await asyncio.gather(*(self._release_device(points) for points in by_device.values()))
         return [item for device_results in results for item in device_results]
 
+    async def let_go(self, within_s: float, only: Collection[str] | None = None) -> list[str]:
+        """Hand back at once all that is held (of these devices `only`), also what is being left alone; returns the points
+        still held.
+
+        Each device begins as soon as it is done with what it is at, so that none waits for another. Beside a running cycle.
+        """
+        busy = {device for device, task in self._tasks.items() if not task.done()}
+        devices = sorted(busy | {point.partition(".")[0] for point in self.held})
+        devices = [device for device in devices if only is None or device in only]
+        tasks = [asyncio.create_task(self._let_go_of(device)) for device in devices]
+        if tasks:
+            _, late = await asyncio.wait(tasks, timeout=within_s)
+            for task in late:
+                task.cancel()
+        return sorted(point for point in self.held if only is None or point.partition(".")[0] in only)
+
+    async def _let_go_of(self, device: str) -> None:
+        while (running := self._tasks.get(device)) is not None and not running.done():
+            await asyncio.wait([running])
+        held = [self.held[point].setpoint for point in sorted(self.held) if point.partition(".")[0] == device]
+        if held:
+            self.submit([Action(ActionKind.RELEASE, setpoint) for setpoint in held], self.cycle)
+            await asyncio.wait([self._tasks[device]])
+
     async def _release_device(self, points: Sequence[str]) -> list[HandedBack]:
         return [await self._release(self.held[point].setpoint) for point in points]
 
@@ -213,6 +266,10 @@ class Dispatcher:
 
     async def _write(self, device: Device, driver: Driver, action: Action) -> None:
         setpoint, group = action.setpoint, group_of(device, action.point.partition(".")[2])
+        command = self._command(device, action)
+        if not command.steps:
+            self.held[action.point] = replace(self.held[action.point], written_at=self._clock.monotonic())
+            return
         try:
             if await self._was_changed(device, driver, action.point):
                 return
@@ -221,15 +278,33 @@ class Dispatcher:
                 return
             await self._take_over(driver, group)
             self._hold(action)
-            result = await driver.write(device.profile.command(device.id, group.name, setpoint.value, self._lease_s))
+            if reason := self.barred(action.point):
+                self._record(JournalKind.REFUSED, setpoint, None, reason)
+                return
+            await self._remember(command)
+            result = await driver.write(command)
             if isinstance(result, Written):
                 await self._read_back(device, driver, action)
             elif isinstance(result, Refused):
+                self.wear.not_taken(action.point, None)
                 self._not_effective(setpoint, JournalKind.REFUSED, f"{result.point}: {result.reason}")
             else:
                 self._not_effective(setpoint, JournalKind.FAILED, f"{result.reason}; left changed: {result.stuck}")
         except EnergyctlError as error:
             self._not_effective(setpoint, JournalKind.FAILED, str(error))
+
+    def _command(self, device: Device, action: Action) -> Command:
+        """What goes over the wire; a refresh may come to nothing."""
+        make = device.profile.refresh if action.kind is ActionKind.REFRESH else device.profile.command
+        return make(device.id, action.point.partition(".")[2], action.setpoint.value, self._lease_s)
+
+    async def _remember(self, command: Command) -> None:
+        """Note what is about to be written; on disk where a crash must not make that undone. Raises StoreError."""
+        self.wear.wrote({step.point: step.value for step in command.steps})
+        if self._keep is not None and self.wear.must_be_kept([step.point for step in command.steps]):
+            pasts = self.wear.unsaved()
+            await self._keep(pasts)
+            self.wear.saved(pasts)
 
     async def _commanded(self, driver: Driver, point: str) -> str:
         """Which higher priority commands a point now, in words; "" when none does or the protocol has no such thing."""
@@ -291,6 +366,7 @@ class Dispatcher:
             overruled=0 if previous is None else previous.overruled,
             overruled_at=0.0 if previous is None else previous.overruled_at,
         )
+        self._ours.setdefault(action.point, []).append(action.setpoint.value)
         self.counts["refreshed" if action.kind is ActionKind.REFRESH else "written"] += 1
 
     async def _read_back(self, device: Device, driver: Driver, action: Action) -> None:
@@ -308,7 +384,11 @@ class Dispatcher:
         detail = _found(device, wrong, wanted[wrong], samples[wrong], point.id)
         if higher:
             detail += f"; {higher}"
-        self._not_effective(setpoint, JournalKind.FAILED, detail)
+        shown = samples[point.id].value
+        if shown is not None:  # what the device made of our value is ours as well
+            self._ours[point.id].append(shown)
+            self.wear.not_taken(point.id, shown)
+        self._not_effective(setpoint, JournalKind.FAILED, detail, shown)
 
     def _effective(self, setpoint: Setpoint, value: float | None) -> None:
         holding = self.held[setpoint.point]
@@ -316,13 +396,14 @@ class Dispatcher:
         quiet = self._clock.monotonic() - holding.overruled_at >= HOLD_OFF_S
         overruled = 0 if quiet else holding.overruled
         self.held[setpoint.point] = replace(holding, effect=Effect.EFFECTIVE, tries=1, overruled=overruled)
+        self._ours[setpoint.point] = [setpoint.value, *([] if value is None else [value])]
         self._record(JournalKind.WRITTEN, setpoint, value)
-        for name in ("not-effective", "not-released", *(("overruled",) if overruled == 0 else ())):
+        for name in ("not-effective", "not-released", "not-restored", *(("overruled",) if overruled == 0 else ())):
             self._alarms.clear(name, setpoint.point, self._clock.now())
 
-    def _not_effective(self, setpoint: Setpoint, kind: JournalKind, detail: str) -> None:
+    def _not_effective(self, setpoint: Setpoint, kind: JournalKind, detail: str, shown: float | None = None) -> None:
         self.counts["refused" if kind is JournalKind.REFUSED else "failed"] += 1
-        self._record(kind, setpoint, None, detail)
+        self._record(kind, setpoint, shown, detail)
         holding = self.held.get(setpoint.point)
         if holding is None:
             return
@@ -339,13 +420,18 @@ class Dispatcher:
         group = group_of(device, name)
         if setpoint.point in self.held:
             self.held[setpoint.point] = replace(self.held[setpoint.point], effect=Effect.RELEASING)
-        result = await hand_back(device, self._drivers[device_id], group, self._found)
+        ours = self._ours.get(setpoint.point, ())
+        result = await hand_back(device, self._drivers[device_id], group, self._found, ours)
         now = self._clock.now()
+        self.wear.handed_back(result, device)
         if result.ok:
             self.counts["released"] += 1
             self.held.pop(setpoint.point, None)
+            self._ours.pop(setpoint.point, None)
             for point in group.points:
-                self._outcomes.append(self._entry(JournalKind.RELEASED, point, self._found.pop(point, None)))
+                entry = self._entry(JournalKind.RELEASED, point, self._found.pop(point, None), detail=result.left)
+                self._outcomes.append(entry)
+            self._alarms.set("not-restored", setpoint.point, result.left or None, now)
             self._yield_no_more(setpoint.point)
             for name in ("not-released", "overruled"):
                 self._alarms.clear(name, setpoint.point, now)

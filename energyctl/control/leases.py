@@ -4,6 +4,7 @@ Every point we write is held under a lease that only a completed control cycle r
 (the admitted winners), `reconcile` says per point whether to write a new value, refresh the same one, hand the point back,
 or do nothing:
 - its device may not be written to -> nothing, whatever is wanted; hand-back waits as well;
+- it has to wait for its memory, or for its least time on or off -> no write, but a refresh or a hand-back;
 - nobody wants a held point any more -> hand it back;
 - the value differs by more than the dead band (a person's value: at all) -> write;
 - it is not known to have taken effect, or was left alone for that and the wait is over -> write the same value again;
@@ -90,9 +91,10 @@ def reconcile(
     lease: float,
     now_s: float,
     blocked: Collection[str] = (),
+    waiting: Collection[str] = (),
 ) -> list[Action]:
     """The actions of this cycle, ordered by point. `wanted` has passed the gate; `has_watchdog` is by device id; devices
-    that are `blocked` may not be written to.
+    that are `blocked` may not be written to, and points that are `waiting` get no write.
     """
     actions = []
     for name in sorted(held.keys() | wanted.keys()):
@@ -103,10 +105,11 @@ def reconcile(
             if holding is not None and holding.effect is not Effect.RELEASING and now_s >= holding.hold_until:
                 actions.append(Action(ActionKind.RELEASE, holding.setpoint))
         elif holding is None or holding.effect is Effect.RELEASING:
-            actions.append(Action(ActionKind.WRITE, wish))
+            if name not in waiting:
+                actions.append(Action(ActionKind.WRITE, wish))
         else:
             kind = _due(holding, wish, points[name], has_watchdog.get(points[name].device, False), lease, now_s)
-            if kind is not None:
+            if kind is not None and not (kind is ActionKind.WRITE and name in waiting):
                 actions.append(Action(kind, wish))
     return actions
 

@@ -17,14 +17,18 @@ from energyctl.core.points import ProcessImage, Setpoint
 class Ban:
     """What may not be written now, and why, under the name of a rule of the gate.
 
-    `reasons` by point id, by device id, or "*" for everything. What is held of it is handed back.
+    `reasons` by point id, by device id, or "*" for everything. What is held of it is handed back. With `sources` only wishes
+    whose source begins with one of them are refused.
     """
 
     rule: str
     reasons: Mapping[str, str]
+    sources: tuple[str, ...] = ("",)
 
-    def on(self, point: str) -> str | None:
-        """Why a point may not be written; None when it may."""
+    def on(self, point: str, source: str = "") -> str | None:
+        """Why a point may not be written for a source; None when it may."""
+        if not source.startswith(self.sources):
+            return None
         device = point.partition(".")[0]
         return next((self.reasons[key] for key in (point, device, "*") if key in self.reasons), None)
 
@@ -53,6 +57,15 @@ class Watches(Protocol):
         ...
 
 
+class Calendar(Protocol):
+    """Somebody who knows whether the wall clock can be relied on."""
+
+    @property
+    def doubt(self) -> str | None:
+        """Why the wall clock is not to be trusted; None when it is."""
+        ...
+
+
 @dataclass
 class Seams:
     """Everybody who has joined, in the order they are asked."""
@@ -60,3 +73,9 @@ class Seams:
     wants: list[Wants] = field(default_factory=list)
     bans: list[Bans] = field(default_factory=list)
     watches: list[Watches] = field(default_factory=list)
+    calendar: Calendar | None = None
+
+    @property
+    def clock_doubt(self) -> str | None:
+        """Why nothing may go by the calendar now; None when it may."""
+        return None if self.calendar is None else self.calendar.doubt

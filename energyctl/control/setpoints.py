@@ -26,11 +26,13 @@ class Course:
 
     plan: Plan | None
     step: int
+    astray_kw: float = 0.0
+    """How much more than planned is taken by what does not follow the plan [kW]; the others do not make up for it."""
 
     @property
     def grid_target_kw(self) -> float:
         """What tracking aims for at the meter: the plan's power, or without a plan nothing bought or sold."""
-        return 0.0 if self.plan is None else self.plan.grid_kw[self.step]
+        return 0.0 if self.plan is None else self.plan.grid_kw[self.step] + self.astray_kw
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,11 +104,16 @@ class ProcessImage(Mapping[str, Sample]):
 
 
 class Rank(IntEnum):
-    """Who wins inside energyctl when several want the same point; higher wins. Not the wire's priority."""
+    """Who wins inside energyctl when several want the same point; higher wins. Not the wire's priority.
+
+    GUARD is what must not be traded for money or for a neighbour's wish (frost, legionella), but what a person on site may
+    know better; SAFETY is above persons.
+    """
 
     OPTIMIZER = 10
     RULE = 20
     DISTRICT = 30
+    GUARD = 35
     OPERATOR = 40
     SAFETY = 50
 

@@ -56,6 +56,11 @@ class PointSpec(_Model):
     """What keeps a written value: RAM is lost when the device restarts, flash wears with every write."""
     min_change_interval_s: float = 0.0
     """At least this long between two different values, for registers or machines that wear."""
+    min_on_s: float = 0.0
+    min_off_s: float = 0.0
+    """How long it stays on, or off, before we change that, for machines that starts wear. On is not the lowest choice of a
+    switch, or above 0 for a number.
+    """
     address: dict[str, Any] = Field(default_factory=dict)
     """Where the point is; validated by the protocol's driver."""
     note: str = ""
@@ -101,6 +106,10 @@ class IdentityProbe(_Model):
     contains: str
     address: dict[str, Any] = Field(default_factory=dict)
     """Where to read it, for protocols without an identity service of their own."""
+
+    def fits(self, said: str) -> bool:
+        """Whether a device that says this of itself is the one that is meant; capitals do not matter."""
+        return self.contains.casefold() in said.casefold()
 
 
 class Watchdog(_Model):
@@ -179,6 +188,12 @@ class Profile(_Model):
                     number = target.canonical(constant)
             writes.append(Write(f"{device}.{step.set}", number))
         return Command(device, tuple(writes))
+
+    def refresh(self, device: str, name: str, value: float, lease_s: float) -> Command:
+        """The Command that keeps a setpoint alive: without the steps that would write flash once more; may have none."""
+        command = self.command(device, name, value, lease_s)
+        kept = [step for step in command.steps if self.points[step.point.partition(".")[2]].memory != "flash"]
+        return Command(device, tuple(kept))
 
     def settled(self, name: str, value: float) -> Mapping[str, float]:
         """What the points of a command for `name` show once it is in effect, by name, canonical; timers count down and are

@@ -26,6 +26,8 @@ class JournalKind(StrEnum):
     RELEASE = "release"
     """We are about to hand the point back."""
     RELEASED = "released"
+    WOULD = "would"
+    """In mode shadow: what would have been written (`value`), or handed back (None); nothing was."""
     ALARM = "alarm"
     CLEARED = "cleared"
     NOTE = "note"
@@ -53,3 +55,30 @@ class Owned:
     point: str
     found: float | None
     since: datetime
+    ours: tuple[float, ...] = ()
+    """What we may have left there: what was in effect last, and everything tried since; empty: not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What a restart must not forget of a point: how long ago it changed, and how much it may still be written.
+
+    Ages count from `saved_at`. `uptime_s` is the machine's monotonic time then and `boot` the name of that boot, "" where time
+    is simulated, so that what has passed since can be told without trusting a clock that people set.
+    """
+
+    point: str
+    saved_at: datetime
+    uptime_s: float
+    boot: str
+    changed_s: float | None = None
+    """How long ago we gave it another value [s]; None: never."""
+    on: bool | None = None
+    """Whether it was on; None: not known."""
+    switched_s: float | None = None
+    """How long it has been so [s]."""
+    tokens: float = 0.0
+    """Writes that its memory may still take at once."""
+    day: str = ""
+    """The day that `writes` is of, as "2026-01-15" in the site's time."""
+    writes: int = 0

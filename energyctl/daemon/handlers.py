@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fnmatch
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import timedelta
@@ -12,21 +11,19 @@ from typing import Any
 from energyctl.config.site import Site
 from energyctl.control.alarms import Alarms
 from energyctl.control.dispatch import Dispatcher
-from energyctl.control.gate import check
-from energyctl.control.leases import Effect
+from energyctl.control.estop import EmergencyStop
 from energyctl.core.clock import Clock
-from energyctl.core.errors import ConfigError, GateRefused, PlanError
-from energyctl.core.points import Rank, Sample, Setpoint
+from energyctl.core.errors import ConfigError, PlanError
+from energyctl.core.points import Sample
 from energyctl.field.acquire import Acquisition
 from energyctl.store import plan_to_json
 
 from .cycle import Controller
+from .handling_people import People
 from .jobs import Planning
 from .server import Handler
 from .storing import StoreThread
 
-MAX_WRITE_S = 24 * 3600.0
-EFFECT_CYCLES = 5
 MOST_SAMPLES = 100_000
 
 
@@ -44,11 +41,12 @@ class Handlers:
         store: StoreThread,
         alarms: Alarms,
         stop: Callable[[], None],
-        period_s: float,
+        estop: EmergencyStop,
+        people: People,
     ) -> None:
         self._site, self._clock, self._acquisition, self._dispatcher = site, clock, acquisition, dispatcher
         self._controller, self._planning, self._store, self._alarms = controller, planning, store, alarms
-        self._stop, self._period_s = stop, period_s
+        self._stop, self._estop, self._people = stop, estop, people
         self._started = clock.monotonic()
 
     def table(self) -> Mapping[str, Handler]:
@@ -59,8 +57,6 @@ class Handlers:
             "points": self.points,
             "history": self.history,
             "journal": self.journal,
-            "write": self.write,
-            "release": self.release,
             "plan": self.plan,
             "replan": self.replan,
             "stop": self.stop,
@@ -99,12 +95,13 @@ class Handlers:
             "plans_made": self._planning.made if self._planning else 0,
             "plans_failed": self._planning.failed if self._planning else 0,
             "refused": controller.refusals,
+            "refused_by": dict(controller.refused_by),
+            "writes_today": self._dispatcher.wear.today(),
             "writes": self._dispatcher.counts,
             "held": held,
-            "alarms": [
-                {**asdict(alarm), "raised_at": alarm.raised_at.isoformat(), "cleared_at": None}
-                for alarm in self._alarms.standing
-            ],
+            "estop": str(standing) if (standing := self._estop.standing) else None,
+            "overrides": self._people.overrides(),
+            "alarms": [alarm.as_json() for alarm in self._alarms.standing],
             "devices": await self.devices({}),
             "committed": self._store.sequence,
             "lost_samples": self._store.lost_samples,
@@ -112,7 +109,7 @@ class Handlers:
 
     async def devices(self, request: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Every device and how it is."""
-        blocked = self._acquisition.blocked()
+        blocked, standing = self._acquisition.blocked(), self._estop.standing
         return [
             {
                 "device": name,
@@ -122,10 +119,16 @@ class Handlers:
                 "identity": self._acquisition.states[name].identity,
                 "reads": self._acquisition.states[name].reads,
                 "errors": self._acquisition.states[name].errors,
-                "writes_blocked": blocked.get(name),
+                "mode": self._site.modes[name],
+                "writes_blocked": str(standing) if standing else blocked.get(name) or self._banned(name),
             }
             for name, device in sorted(self._site.devices.items())
         ]
+
+    def _banned(self, device: str) -> str | None:
+        """Why a device may not be written to as a whole, whoever wants it."""
+        bans = (ban.on(device) for ban in self._controller.bans if ban.sources == ("",))
+        return next((reason for reason in bans if reason), None)
 
     async def points(self, request: Mapping[str, Any]) -> list[dict[str, Any]]:
         """The latest sample of the points that match "match" (a glob)."""
@@ -163,39 +166,6 @@ class Handlers:
         entries = await self._store.look(lambda store: store.journal(limit=limit))
         return [{**asdict(entry), "time": entry.time.isoformat(), "kind": entry.kind.value} for entry in entries]
 
-    async def write(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """An operator's setpoint for "for_s" seconds; answers once it took effect or was refused."""
-        point = self._known(request)
-        seconds, value = float(request["for_s"]), float(request["value"])
-        if not (math.isfinite(seconds) and 0 < seconds <= MAX_WRITE_S):
-            raise GateRefused(
-                f"refused by rule 'duration': write for more than 0 s and at most 24 h, not {seconds:g} s"
-            )
-        reason = str(request.get("reason") or "set by hand")
-        source = str(request.get("source") or "operator")
-        wish = Setpoint(point, value, Rank.OPERATOR, source, reason, self._clock.monotonic() + seconds)
-        refusal = check(wish, self._controller.gate_state(), self._clock.monotonic())
-        if refusal is not None:
-            self._controller.refusals += 1
-            raise GateRefused(str(refusal))
-        self._controller.overrides[point] = wish
-        return {"point": point, "value": value, "until_s": seconds, "effect": await self._effect(point, value)}
-
-    async def _effect(self, point: str, value: float) -> str:
-        """Watch a few cycles for the outcome."""
-        with self._clock.busy():
-            for _ in range(EFFECT_CYCLES * 4):
-                holding = self._dispatcher.held.get(point)
-                if holding is not None and holding.setpoint.value == value and holding.effect is not Effect.PENDING:
-                    return holding.effect.value
-                await self._clock.sleep_until(self._clock.monotonic() + self._period_s / 4)
-        return Effect.PENDING.value
-
-    async def release(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """End an operator's setpoint; the point goes back to whoever else wants it, or to the device."""
-        point = self._named(request)
-        return {"point": point, "released": self._controller.overrides.pop(point, None) is not None}
-
     async def plan(self, request: Mapping[str, Any]) -> Any:
         """The plan that guides now."""
         if self._controller.plan is None:
@@ -220,10 +190,4 @@ class Handlers:
         point = str(request["point"])
         if point not in self._controller.image:
             raise ConfigError(f"no point '{point}'; 'energyctl point get' lists them all")
-        return point
-
-    def _known(self, request: Mapping[str, Any]) -> str:
-        point = str(request["point"])
-        if point not in self._controller.image:
-            raise GateRefused(f"refused by rule 'known-point': the site has no point '{point}'")
         return point

@@ -25,6 +25,7 @@ from energyctl.planning.history import History
 from energyctl.planning.requests import request
 from energyctl.planning.worker import PlannerProcess
 
+from .clock_trust import ClockTrust
 from .cycle import Controller
 from .storing import StoreThread
 
@@ -97,9 +98,13 @@ class Planning:
         history: History,
         alarms: Alarms,
         process: PlannerProcess,
+        trust: ClockTrust,
+        remember: Callable[[], Awaitable[None]],
     ) -> None:
+        """`remember` reads the history that plans are made from again, once the clock says which part of it that is."""
         self._site, self._clock, self._controller = site, clock, controller
         self._history, self._alarms, self._process = history, alarms, process
+        self._trust, self._remember, self._strayed = trust, remember, False
         self._one = asyncio.Lock()
         self.made = 0
         self.failed = 0
@@ -112,8 +117,17 @@ class Planning:
         await self.replan()
 
     async def replan(self) -> None:
-        """Ask for a plan now. A failure is an alarm, counted, and leaves the last plan in place."""
+        """Ask for a plan now. A failure is an alarm, counted, and leaves the last plan in place.
+
+        None is made while the clock is not trusted: it would be one for another time.
+        """
         async with self._one:
+            if self._trust.doubt is not None:
+                self._strayed = True
+                return
+            if self._strayed:
+                await self._remember()
+                self._strayed = False
             controller = self._controller
             wanted = request(self._site, controller.image, self._history, controller.plan, live=not self._clock.virtual)
             try:
@@ -149,11 +163,15 @@ def plan_trigger(every_s: float) -> Trigger:
     return CronTrigger(hour=f"*/{minutes // 60}", minute=0, timezone=UTC)  # type: ignore[no-any-return]
 
 
-def jobs(site: Site, clock: Clock, planning: Planning | None, store: StoreThread) -> list[Job]:
+def jobs(site: Site, planning: Planning | None, store: StoreThread, trust: ClockTrust) -> list[Job]:
     """All calendar jobs of a daemon."""
 
     async def trim() -> None:
-        while await store.call(lambda s: s.compact(clock.now() - RETENTION, most=TRIM_ROWS)):
+        now = trust.trims_by
+        if now is None:
+            return
+        before = now - RETENTION
+        while await store.call(lambda s: s.compact(before, most=TRIM_ROWS)):
             pass
 
     found = [Job("trim historian", CronTrigger(hour=0, minute=10, timezone=UTC), trim)]

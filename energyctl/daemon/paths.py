@@ -34,6 +34,51 @@ class StatePaths:
         return self.root / "site.id"
 
     @property
+    def site_file(self) -> Path:
+        """The path of the site file of the last start."""
+        return self.root / "site.file"
+
+    @property
+    def estop(self) -> Path:
+        """There while the emergency stop stands."""
+        return self.root / "estop"
+
+    @property
+    def overrides(self) -> Path:
+        """What people have set by hand."""
+        return self.root / "overrides.json"
+
+    @property
+    def starts(self) -> Path:
+        """Starts that have not come to an orderly end."""
+        return self.root / "starts.json"
+
+    @property
+    def alarms(self) -> Path:
+        """The alarms that stood at last, and what watchers remember."""
+        return self.root / "alarms.json"
+
+    @property
+    def commissioned(self) -> Path:
+        """The folder of the records of commissioning, and the key that signs them."""
+        return self.root / "commissioned"
+
+    @property
+    def config(self) -> Path:
+        """The folder of accepted configurations."""
+        return self.root / "config"
+
+    @property
+    def pins(self) -> Path:
+        """What the devices said of themselves when they were accepted."""
+        return self.root / "pins.json"
+
+    @property
+    def rules(self) -> Path:
+        """What the site's rules remember."""
+        return self.root / "rules.json"
+
+    @property
     def lock(self) -> Path:
         """Held by the one daemon that may run."""
         return self.root / "daemon.lock"

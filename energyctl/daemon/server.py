@@ -2,7 +2,8 @@
 
 Line JSON over a Unix socket: {"do": NAME, ...} in, {"ok": true, "result": ...} or {"ok": false, "error": ..., "exit_code": n}
 out, one line each; "watch" streams. The socket's file mode and the peer's user id decide who may talk: the daemon's own
-user and root. A write goes the way of every other write: it becomes a wish of rank operator, and the gate decides.
+user and root; who it is, the handlers are told as "user", whatever the request says. A write goes the way of every other
+write: it becomes a wish of rank operator, and the gate decides.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from energyctl.core.errors import EnergyctlError, StoreError
+from energyctl.core.people import user_name
 
 from .paths import address
 
@@ -34,7 +36,7 @@ class ControlServer:
 
     def __init__(self, path: Path, handlers: Mapping[str, Handler]) -> None:
         self._path = path
-        self._handlers = handlers
+        self.handlers = handlers
         self._server: asyncio.Server | None = None
         self._clients: set[asyncio.Task[None]] = set()
 
@@ -63,10 +65,11 @@ class ControlServer:
         assert task is not None
         self._clients.add(task)
         try:
-            if not _allowed(writer.get_extra_info("socket")):
+            user = _user(writer.get_extra_info("socket"))
+            if user is None:
                 return
             while line := await reader.readline():
-                await self._answer(line, writer)
+                await self._answer(line, user, writer)
         except (ConnectionError, ValueError, asyncio.CancelledError):
             pass
         finally:
@@ -74,12 +77,14 @@ class ControlServer:
             with suppress(Exception):
                 writer.close()
 
-    async def _answer(self, line: bytes, writer: asyncio.StreamWriter) -> None:
+    async def _answer(self, line: bytes, user: str, writer: asyncio.StreamWriter) -> None:
         try:
             request = json.loads(line)
-            handler = self._handlers[request["do"]]
+            name = request["do"]
+            handler = self.handlers[name]
+            request["user"] = user
         except (ValueError, KeyError, TypeError):
-            known = ", ".join(sorted(self._handlers))
+            known = ", ".join(sorted(self.handlers))
             await _send(writer, {"ok": False, "error": f'send {{"do": one of {known}}}', "exit_code": 2})
             return
         try:
@@ -87,6 +92,7 @@ class ControlServer:
                 while True:
                     await _send(writer, {"ok": True, "result": await handler(request)})
                     await asyncio.sleep(max(LEAST_WATCH_S, float(request["watch_s"])))
+                    handler = self.handlers.get(name, handler)
             await _send(writer, {"ok": True, "result": await handler(request)})
         except EnergyctlError as error:
             await _send(writer, {"ok": False, "error": str(error), "exit_code": error.exit_code})
@@ -100,12 +106,12 @@ async def _send(writer: asyncio.StreamWriter, answer: Mapping[str, Any]) -> None
     await writer.drain()
 
 
-def _allowed(connection: socket.socket) -> bool:
-    """Only the daemon's own user and root."""
+def _user(connection: socket.socket) -> str | None:
+    """The name of who asks; None unless it is the daemon's own user or root."""
     _, user, _ = struct.unpack(
         "3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
     )
     if user in (0, os.getuid()):
-        return True
+        return user_name(user)
     log.warning("control socket: refused user id %d", user)
-    return False
+    return None

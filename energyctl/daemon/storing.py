@@ -32,7 +32,7 @@ class StoreThread:
 
     async def commit(self, batch: Batch) -> None:
         """One transaction. Raises StoreError after counting the samples lost with it."""
-        if not (batch.samples or batch.journal or batch.plan):
+        if not (batch.samples or batch.journal or batch.plan or batch.pasts):
             return
         try:
             # shielded: who is stopped while waiting has handed over its journal, which must not be lost with it

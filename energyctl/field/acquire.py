@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 
 BACK_OFF_CAP_S = 10.0
 QUARANTINE_AFTER = 3
+SWITCHED_OFF = "switched off (mode 'off' in the site file)"
 
 
 @dataclass
@@ -40,6 +41,8 @@ class DeviceState:
     """Why it may not be written to as far as its identity goes; None when that is in order."""
     reads: int = 0
     errors: int = 0
+    off: bool = False
+    """Switched off by the site file: it is never asked."""
 
     @property
     def quarantined(self) -> bool:
@@ -103,15 +106,31 @@ class Acquisition:
         self.latest: dict[str, Sample] = {}
         self.states: dict[str, DeviceState] = {}
 
-    def add(self, device: Device) -> None:
-        """Make a device known; until it answers, its points are bad with reason "not read yet"."""
+    def add(self, device: Device, off: bool = False) -> None:
+        """Make a device known; until it answers, its points are bad with reason "not read yet". One that is `off` stays so."""
         now = self._clock.now()
-        self.states[device.id] = DeviceState()
+        self.states[device.id] = DeviceState(off=off)
         self._points.update(device.points)
         self._poll_s.update(poll_periods(device, self._period_s))
         for point in device.points:
-            self.latest[point] = Sample.bad(point, now, "not read yet")
+            self.latest[point] = Sample.bad(point, now, SWITCHED_OFF if off else "not read yet")
             self._taken_s[point] = self._clock.monotonic()
+
+    def refit(self, period_s: float, spans: Mapping[str, Span]) -> None:
+        """The site is another one from now on; what is known of the devices that stay is kept."""
+        self._period_s, self._spans = period_s, spans
+
+    def ask_again(self, device: Device) -> None:
+        """A device is to be reached anew and has to say again who it is; what it showed last is kept."""
+        self.states[device.id] = DeviceState()
+        self._poll_s.update(poll_periods(device, self._period_s))
+
+    def remove(self, device: str) -> None:
+        """Forget a device."""
+        self.states.pop(device, None)
+        for point in [point for point in self._points if point.partition(".")[0] == device]:
+            for known in (self._points, self.latest, self._poll_s, self._taken_s, self._fresh):
+                known.pop(point, None)
 
     def take(self, samples: Iterable[Sample]) -> None:
         """Take in samples, from a poll, a subscription or a read-back."""
@@ -203,7 +222,7 @@ class Acquisition:
                 if probe is not None:
                     state.identity_error = f"{device.id} does not say who it is: {error}"
         state.identity = said
-        if probe is not None and state.identity_error is None and probe.contains.casefold() not in said.casefold():
+        if probe is not None and state.identity_error is None and not probe.fits(said):
             state.identity_error = f"{device.id} says it is '{said}', the profile expects '{probe.contains}'"
             log.error("%s; it will not be written to", state.identity_error)
 
@@ -219,14 +238,20 @@ class Acquisition:
 
     @property
     def settled(self) -> bool:
-        """Whether every device has either answered or failed to."""
-        return all(state.reads or state.errors for state in self.states.values())
+        """Whether every device that is asked has either answered or failed to."""
+        return all(state.off or state.reads or state.errors for state in self.states.values())
+
+    def identities(self) -> dict[str, str | None]:
+        """What every device says it is; None while that is not known."""
+        return {name: state.identity for name, state in self.states.items()}
 
     def blocked(self) -> dict[str, str]:
         """Devices that may not be written to, and why."""
         reasons = {}
         for name, state in self.states.items():
-            if state.failures:
+            if state.off:
+                reasons[name] = f"{name} is {SWITCHED_OFF}"
+            elif state.failures:
                 reasons[name] = f"{name} does not answer: {state.last_error}"
             elif state.identity is None:
                 reasons[name] = f"{name} has not been reached yet"

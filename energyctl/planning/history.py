@@ -52,8 +52,8 @@ class History:
         means = self._means[point]
         if good and good * 3 >= seen:
             means[start] = total / good
-        for old in [time for time in means if time < start - timedelta(days=DAYS)]:
-            del means[old]
+        for odd in [time for time in means if not start - timedelta(days=DAYS) <= time <= start]:
+            del means[odd]  # too old, or later than now: the clock was set back
 
     def series(self, point: str) -> Series | None:
         """The closed intervals of a point, None where nothing is known; None when there are none at all."""

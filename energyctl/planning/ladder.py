@@ -37,12 +37,24 @@ class Guidance:
     step: int | None = None
 
 
-def guide(plan: Plan | None, now: datetime, every_s: float, anything_measured: bool, rules_only: bool) -> Guidance:
-    """Pick the step. `every_s` is the planning period; `anything_measured`: some resource or the meter is good."""
+def guide(
+    plan: Plan | None,
+    now: datetime,
+    every_s: float,
+    anything_measured: bool,
+    rules_only: bool,
+    clock_doubt: str | None = None,
+) -> Guidance:
+    """Pick the step. `every_s` is the planning period; `anything_measured`: some resource or the meter is good.
+
+    A plan is a calendar: with `clock_doubt`, why the wall clock is not to be trusted, none guides.
+    """
     if not anything_measured:
         return Guidance(Level.RELEASE, "no measurement of the site can be relied on")
     if rules_only:
         return Guidance(Level.RULE, "")
+    if clock_doubt is not None:
+        return Guidance(Level.RULE, clock_doubt)
     if plan is None:
         return Guidance(Level.RULE, "there is no plan yet")
     age = (now - plan.issued_at).total_seconds()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from energyctl.config.partaking import partaking
 from energyctl.config.site import Site
 from energyctl.core.plan import Plan
 from energyctl.core.planner import PlanRequest, SolverSettings
@@ -16,7 +17,7 @@ LIVE_LIMIT_S = 20.0
 
 def needed_points(site: Site) -> list[str]:
     """The points that forecasts are made of, for `History`."""
-    return sorted({need.point for resource in site.resources for need in resource.needs()})
+    return sorted({need.point for resource in partaking(site) for need in resource.needs()})
 
 
 def request(site: Site, image: ProcessImage, history: History, previous: Plan | None, live: bool) -> PlanRequest:
@@ -33,7 +34,7 @@ def request(site: Site, image: ProcessImage, history: History, previous: Plan | 
         issued_at=image.time,
         horizon=horizon,
         site=site.view,
-        resources=site.resources,
+        resources=partaking(site),
         values=values,
         history=series,
         rates=site.tariff.rates(horizon),

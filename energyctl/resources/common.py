@@ -10,7 +10,7 @@ Memory: a resource is pure, so what it must know of the past comes from the last
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -31,6 +31,9 @@ class Kind(BaseModel):
     """Base of all resource kinds: frozen, and an unknown field is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    by_calendar: ClassVar[bool] = False
+    """Whether its own rule goes by the time of day; it rests while the clock is not trusted."""
 
     id: str = Field(description="how the resource is called; the key in the site file")
 

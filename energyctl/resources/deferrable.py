@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from math import ceil
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 from pydantic import model_validator
 
@@ -29,6 +29,7 @@ from .hours import WindowText, parse_window, windows
 class Deferrable(Kind):
     """A switch that must be on for `runs`, once within the daily hours `between`."""
 
+    by_calendar: ClassVar[bool] = True
     kind: Literal["deferrable"] = "deferrable"
     power: str
     switch: str

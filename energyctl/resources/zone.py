@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import ValidationInfo, model_validator
 
@@ -47,6 +47,7 @@ class Zone(Kind):
     `outdoor` and `mode` are those of the resource that feeds it; where they are left out they are taken from it.
     """
 
+    by_calendar: ClassVar[bool] = True
     kind: Literal["zone"] = "zone"
     fed_by: str
     temp: str

@@ -21,10 +21,11 @@ from energyctl.core.errors import StoreError
 
 SCHEMA = Path(__file__).with_name("schema.sql")
 """The tables of `models`, as SQL."""
-VERSION = 1
+VERSION = 2
+"""2: the table `past`."""
 APPLICATION_ID = 0x456E4374  # "EnCt"
 _CHECK_ALL_BELOW = 64_000_000
-_CONTROL_TABLES = ("commit", "journal", "owned", "point", "latest")
+_CONTROL_TABLES = ("commit", "journal", "owned", "past", "point", "latest")
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _locked: set[Path] = set()
 """Lock files this process holds; a record lock does not keep a process from locking twice."""
@@ -39,9 +40,12 @@ def open_sound(path: Path) -> sqlite3.Connection:
     connection = None
     try:
         connection = _connect(path)
-        if _version(connection, path) == 0:
+        version = _version(connection, path)
+        if version == 0:
             _create(connection)
         else:
+            if version < VERSION:
+                _migrate(connection)
             _check(connection, path)
     except BaseException as exc:
         if connection is not None:
@@ -170,6 +174,20 @@ def _create(connection: sqlite3.Connection) -> None:
             connection.execute(statement)
         connection.execute('INSERT INTO "commit" (id, seq, ts, slot) VALUES (1, 0, 0, -1)')
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version = {VERSION}")
+        connection.execute("COMMIT")
+    except BaseException:
+        with contextlib.suppress(sqlite3.Error):
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _migrate(connection: sqlite3.Connection) -> None:
+    """Bring a file of version 1 up to date, as a whole or not at all."""
+    (statement,) = [one for one in SCHEMA.read_text("utf-8").split(";") if one.strip().startswith("CREATE TABLE past ")]
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        connection.execute(statement)
         connection.execute(f"PRAGMA user_version = {VERSION}")
         connection.execute("COMMIT")
     except BaseException:

@@ -91,6 +91,22 @@ class OwnedRow(_Row, table=True):
     since: int = Field(sa_type=BigInteger)
 
 
+class PastRow(_Row, table=True):
+    """What a point has been through (see `core.records.Past`)."""
+
+    __tablename__ = "past"
+    point: str = Field(primary_key=True)
+    ts: int = Field(sa_type=BigInteger)
+    uptime_s: float
+    boot: str
+    changed_s: float | None = None
+    on: int | None = None
+    switched_s: float | None = None
+    tokens: float
+    day: str
+    writes: int
+
+
 class PlanRow(_Row, table=True):
     """The newest plans, each as the JSON of `core.plan.Plan`."""
 

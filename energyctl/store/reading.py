@@ -6,11 +6,14 @@ import sqlite3
 from datetime import UTC, datetime
 
 from energyctl.core.points import Sample
-from energyctl.core.records import JournalEntry, JournalKind, Owned
+from energyctl.core.records import JournalEntry, JournalKind, Owned, Past
 from energyctl.core.timeline import Series
 
 from .times import from_us, to_us
 from .writing import QUALITIES, QUARTER_S, QUARTER_US
+
+LOOK_BACK = 64
+"""Journal lines of a point that are looked through for what we may have left there."""
 
 
 def points(connection: sqlite3.Connection) -> dict[str, int]:
@@ -109,8 +112,38 @@ def journal(
 
 def owned(connection: sqlite3.Connection) -> list[Owned]:
     """The points that are ours, those taken over first first."""
-    rows = connection.execute("SELECT point, found, since FROM owned ORDER BY since, point")
-    return [Owned(point, found, from_us(since)) for point, found, since in rows]
+    rows = connection.execute("SELECT point, found, since FROM owned ORDER BY since, point").fetchall()
+    return [Owned(point, found, from_us(since), _left(connection, point)) for point, found, since in rows]
+
+
+def _left(connection: sqlite3.Connection, point: str) -> tuple[float, ...]:
+    """What we may have left at a point: what took effect last with its intent, and what was tried since, newest first."""
+    rows = connection.execute(
+        "SELECT kind, value FROM journal WHERE point = ? AND kind IN (?, ?, ?, ?) ORDER BY id DESC LIMIT ?",
+        (point, JournalKind.INTENT, JournalKind.WRITTEN, JournalKind.FAILED, JournalKind.RELEASED, LOOK_BACK),
+    )
+    values: list[float] = []
+    took_effect = False
+    for kind, value in rows:
+        if kind == JournalKind.RELEASED:
+            break
+        if value is not None:
+            values.append(value)
+        if took_effect and kind == JournalKind.INTENT:
+            break
+        took_effect = took_effect or kind == JournalKind.WRITTEN
+    return tuple(dict.fromkeys(values))
+
+
+def pasts(connection: sqlite3.Connection) -> list[Past]:
+    """What points have been through."""
+    rows = connection.execute(
+        'SELECT point, ts, uptime_s, boot, changed_s, "on", switched_s, tokens, day, writes FROM past ORDER BY point'
+    )
+    return [
+        Past(point, from_us(ts), uptime_s, boot, changed_s, None if on is None else bool(on), *rest)
+        for point, ts, uptime_s, boot, changed_s, on, *rest in rows
+    ]
 
 
 def _sample(point: str, ts: int, value: float | None, quality: int, reason: str | None) -> Sample:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from energyctl.core.plan import Plan
 from energyctl.core.points import Sample
-from energyctl.core.records import JournalEntry
+from energyctl.core.records import JournalEntry, Past
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +18,8 @@ class Batch:
     samples: tuple[Sample, ...] = ()
     journal: tuple[JournalEntry, ...] = ()
     plan: Plan | None = None
+    pasts: tuple[Past, ...] = ()
+    """What points have been through, each instead of what was kept of it before."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,20 @@ CREATE TABLE owned (
     PRIMARY KEY (point)
 );
 
+CREATE TABLE past (
+    point VARCHAR NOT NULL,
+    ts BIGINT NOT NULL,
+    uptime_s FLOAT NOT NULL,
+    boot VARCHAR NOT NULL,
+    changed_s FLOAT,
+    "on" INTEGER,
+    switched_s FLOAT,
+    tokens FLOAT NOT NULL,
+    day VARCHAR NOT NULL,
+    writes INTEGER NOT NULL,
+    PRIMARY KEY (point)
+);
+
 CREATE TABLE "plan" (
     id INTEGER NOT NULL,
     issued_at BIGINT NOT NULL,

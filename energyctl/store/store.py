@@ -19,7 +19,7 @@ from typing import Concatenate, ParamSpec, Self, TypeVar
 from energyctl.core.errors import StoreError
 from energyctl.core.plan import Plan
 from energyctl.core.points import Sample
-from energyctl.core.records import JournalEntry, Owned
+from energyctl.core.records import JournalEntry, Owned, Past
 from energyctl.core.timeline import Series
 
 from . import files, reading, writing
@@ -113,6 +113,10 @@ class Store:
         """The points with an OWN and no later RELEASED in the journal, those taken over first first."""
         return self._ask(reading.owned)
 
+    def pasts(self) -> list[Past]:
+        """What points have been through, as committed last."""
+        return self._ask(reading.pasts)
+
     def last_plan(self) -> Plan | None:
         """The plan saved last; None when there is none, or when an older version's plan cannot be read any more."""
         row = self._ask(lambda c: c.execute("SELECT body FROM plan ORDER BY id DESC LIMIT 1").fetchone())
@@ -125,6 +129,11 @@ class Store:
         """Sequence number and time of the last commit; 0 and None before the first."""
         seq, ts = self._ask(reading.acknowledged)
         return seq, from_us(ts) if seq else None
+
+    def newest(self) -> datetime | None:
+        """The time of the newest sample, None when there are none."""
+        ts = self._ask(lambda c: c.execute("SELECT max(ts) FROM sample").fetchone())[0]
+        return None if ts is None else from_us(ts)
 
     def stats(self) -> Stats:
         """Rows, size and the last commit. Counts every row, so not for each cycle."""
@@ -165,6 +174,7 @@ class Store:
             rows = writing.sample_rows(batch.samples, self._points)
             writing.add_samples(connection, rows)
             writing.add_journal(connection, batch.journal)
+            writing.add_pasts(connection, batch.pasts)
             if batch.plan is not None:
                 writing.add_plan(connection, batch.plan)
             seq, slot = connection.execute('SELECT seq, slot FROM "commit"').fetchone()

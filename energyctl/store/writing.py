@@ -1,8 +1,8 @@
 """What a commit writes, inside the transaction of its caller.
 
-Samples go in by time; the newest per point, the owned points and the sums of quarters that are over follow in the same
-transaction, so that a reader never sees one without the other. A quarter is over when samples of another one arrive; late
-samples make theirs be summed again.
+Samples go in by time, and none is written over; the newest per point, the owned points and the sums of quarters that are
+over follow in the same transaction, so that a reader never sees one without the other. A quarter is over when samples of
+another one arrive; late samples make theirs be summed again.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from energyctl.core.plan import Plan
 from energyctl.core.points import Quality, Sample
-from energyctl.core.records import JournalEntry, JournalKind
+from energyctl.core.records import JournalEntry, JournalKind, Past
 
 from .plans import plan_to_json
 from .times import to_us
@@ -22,6 +22,8 @@ QUARTER_US = QUARTER_S * 1_000_000
 QUALITIES = (Quality.GOOD, Quality.UNCERTAIN, Quality.BAD)
 KEEP_PLANS = 50
 _CODES = {quality: code for code, quality in enumerate(QUALITIES)}
+
+_INSERT = "INSERT INTO sample (ts, point_id, value, quality, reason) VALUES (?, ?, ?, ?, ?)"
 
 SampleRow = tuple[int, int, float | None, int, str | None]
 
@@ -42,19 +44,39 @@ def sample_rows(samples: Sequence[Sample], ids: Mapping[str, int]) -> list[Sampl
 
 
 def add_samples(connection: sqlite3.Connection, rows: Sequence[SampleRow]) -> None:
-    """Keep samples, and the last of each point as its latest. The same point and time again replaces what was there."""
-    connection.executemany(
-        "INSERT INTO sample (ts, point_id, value, quality, reason) VALUES (?, ?, ?, ?, ?)"
-        " ON CONFLICT (ts, point_id) DO UPDATE SET value = excluded.value, quality = excluded.quality,"
-        " reason = excluded.reason",
-        rows,
-    )
+    """Keep samples, and the last of each point as its latest.
+
+    What is in history stays: where a point has another sample of the same time (the clock was set back), the new one goes
+    in some microseconds later. The very same sample again is the one that is there.
+    """
+    before = connection.total_changes
+    connection.executemany(f"{_INSERT} ON CONFLICT (ts, point_id) DO NOTHING", rows)
+    if connection.total_changes - before < len(rows):
+        rows = _beside(connection, rows)
     connection.executemany(
         "INSERT INTO latest (ts, point_id, value, quality, reason) VALUES (?, ?, ?, ?, ?)"
         " ON CONFLICT (point_id) DO UPDATE SET ts = excluded.ts, value = excluded.value, quality = excluded.quality,"
         " reason = excluded.reason",
         rows,
     )
+
+
+def _beside(connection: sqlite3.Connection, rows: Sequence[SampleRow]) -> list[SampleRow]:
+    """The rows as they stand in the table after those that found their time taken were put into it."""
+    placed = []
+    for ts, point_id, *rest in rows:
+        while True:
+            row: SampleRow = (ts, point_id, *rest)  # type: ignore[assignment]
+            there = connection.execute(
+                "SELECT ts, point_id, value, quality, reason FROM sample WHERE ts = ? AND point_id = ?", (ts, point_id)
+            ).fetchone()
+            if there is None:
+                connection.execute(_INSERT, row)
+            if there is None or there == row:
+                break
+            ts += 1
+        placed.append(row)
+    return placed
 
 
 def sum_quarters(connection: sqlite3.Connection, rows: Sequence[SampleRow], open_slot: int) -> int:
@@ -91,6 +113,18 @@ def add_journal(connection: sqlite3.Connection, entries: Sequence[JournalEntry])
             )
         elif entry.kind is JournalKind.RELEASED:
             connection.execute("DELETE FROM owned WHERE point = ?", (entry.point,))
+
+
+def add_pasts(connection: sqlite3.Connection, pasts: Sequence[Past]) -> None:
+    """Keep what points have been through, instead of what was kept of them before."""
+    connection.executemany(
+        'INSERT OR REPLACE INTO past (point, ts, uptime_s, boot, changed_s, "on", switched_s, tokens, day, writes)'
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [
+            (p.point, to_us(p.saved_at), p.uptime_s, p.boot, p.changed_s, p.on, p.switched_s, p.tokens, p.day, p.writes)
+            for p in pasts
+        ],
+    )
 
 
 def add_plan(connection: sqlite3.Connection, plan: Plan) -> None:

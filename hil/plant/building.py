@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from pydantic import ConfigDict, with_config
 
@@ -49,22 +48,10 @@ class ZoneParams:
     people_to_air: float = 0.6
     emitter_to_air: float = 0.7
 
-
-@with_config(ConfigDict(extra="forbid"))
-@dataclass(frozen=True, slots=True)
-class LightZoneParams:
-    """A zone with one temperature; fields as in `ZoneParams`, `kwh_k` is the capacity of all of it."""
-
-    name: str
-    ua_kw_k: float
-    kwh_k: float
-    window_m2: float
-    people_kw: float
-    base_share: float
-    emitter_kw: float
-    occupied: str
-    vent_kw_k: float = 0.0
-    flush_kw_k: float = 0.0
+    @property
+    def kwh_k(self) -> float:
+        """Heat capacity of air and mass together: all that a light zone has."""
+        return self.air_kwh_k + self.mass_kwh_k
 
 
 @with_config(ConfigDict(extra="forbid"))
@@ -74,19 +61,6 @@ class Wall:
 
     between: tuple[str, str]
     kw_k: float
-
-
-class Gaining(Protocol):
-    """What a zone must say for its gains to be known; see `ZoneParams`."""
-
-    @property
-    def window_m2(self) -> float: ...
-
-    @property
-    def people_kw(self) -> float: ...
-
-    @property
-    def base_share(self) -> float: ...
 
 
 @dataclass(slots=True)
@@ -128,7 +102,7 @@ class ZoneFlows:
         return self.outdoor_kw + self.between_kw + self.gains_kw + self.emitter_kw + self.supply_kw
 
 
-def gains(params: Gaining, ghi_w_m2: float, base_kw: float, in_use: bool) -> tuple[float, float]:
+def gains(params: ZoneParams, ghi_w_m2: float, base_kw: float, in_use: bool) -> tuple[float, float]:
     """Heat [kW] of the sun and of people and machines."""
     people = (params.people_kw if in_use else 0.0) + params.base_share * base_kw
     return params.window_m2 * ghi_w_m2 / 1000, people
@@ -156,9 +130,9 @@ def zone_among(params: ZoneParams, state: ZoneState, between: float, inputs: Zon
 
 
 def light_zone_step(
-    params: LightZoneParams, air_c: float, between: float, inputs: ZoneInputs, hours: float
+    params: ZoneParams, air_c: float, between: float, inputs: ZoneInputs, hours: float
 ) -> tuple[float, ZoneFlows]:
-    """(temperature after the step [degC], flows), with `between` [kW] from all neighbours, see `through_walls`."""
+    """(temperature after the step [degC], flows), with `between` [kW] from all neighbours."""
     loss_kw_k = params.ua_kw_k + inputs.vent_kw_k
     gained = inputs.sun_kw + inputs.people_kw
     given = between + gained + inputs.emitter_kw + inputs.supply_kw

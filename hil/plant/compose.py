@@ -6,7 +6,7 @@ What a resource binds decides, never a profile's name, so a profile that nobody 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
@@ -29,7 +29,9 @@ from . import defaults
 from .command import controls
 from .conventions import room_settings, settings_of
 from .heat_pump import Mode
+from .joined import join_chargers, join_meters, join_rooms
 from .kinds import KINDS, ROOM, SWITCHED, Given, charging, sensible
+from .meters import MeterParams
 from .params import SensorParams
 from .parts import (
     BASE,
@@ -42,13 +44,14 @@ from .parts import (
     Roof,
     Room,
     RoomParams,
-    Store,
     Switched,
     SwitchedParams,
     Unfed,
     Wing,
     Wire,
     Wires,
+    make_air_handler,
+    make_store,
 )
 from .plant import Plant
 from .readings import Bound, Panel
@@ -126,6 +129,8 @@ class _Composer:
         for device in self._devices.values():
             if self._rank(device.id) > _WRITES:
                 self._device(device)
+        for part in (*join_chargers(self._parts, self.settings, self._seed), *join_rooms(self.building, self._parts)):
+            self._add(part)
         grid = self._grid()
         self._meters()
         panels = self._panels()
@@ -203,7 +208,7 @@ class _Composer:
         match resource:
             case Battery():
                 cells = defaults.battery(part, resource, settings)
-                return sensible(part, lambda: Store(part, wires, cells))
+                return sensible(part, lambda: make_store(part, wires, cells))
             case Pv():
                 return Roof(part, wires, defaults.roof(part, resource, settings, self._day, self.site.view.latitude))
             case Ev():
@@ -232,7 +237,7 @@ class _Composer:
         comforts = list(self.site.view.comfort.values())
         hours = comforts[0].occupied.text if comforts else None
         params = defaults.air_handler(part, self.settings, self._floor_m2, hours, draws_kw)
-        return sensible(part, lambda: AirHandler(part, wires, params, self.building))
+        return sensible(part, lambda: make_air_handler(part, wires, params, self.building))
 
     def _wing(self, feeder: str, mode: Mode) -> Wing:
         """The rooms that a plant feeds, side by side in the site file's order."""
@@ -241,7 +246,7 @@ class _Composer:
 
     def _room(self, zone: Zone, mode: Mode) -> Room:
         comfort, local = self.site.view.comfort[zone.comfort], self.start.astimezone(ZoneInfo(self.site.timezone))
-        aired = bool(self.building.airs) or any(
+        aired = bool(self.building.airs or self.building.units) or any(
             device.profile.kind == "air-handling-unit" for device in self._devices.values()
         )
         load = max(self.measured.load_kw[self.measured.day : self.measured.day + DAY])
@@ -321,30 +326,27 @@ class _Composer:
 
     def _grid(self) -> Meter:
         """What sees all; the grid's meter point shows it, and with it the rest of a meter's points."""
-        grid = Meter(GRID, [part for part in self._parts.values() if part.electric])
         device = self._devices[self.site.meter.partition(".")[0]]
+        known = device.profile.kind == "meter"
+        name = self._name(device.id)
+        params = self.settings.params(name, MeterParams) if known else MeterParams()
+        if params.sees is not None:
+            self.settings.problem(f"plant.{name}.sees: {list(params.sees)}: the grid's meter sees all there is")
+        grid = Meter(GRID, params, [part for part in self._parts.values() if part.electric])
         self._bound[self.site.meter] = Bound(grid, "power")
-        self._claim(self.site.meter, grid, _GRID if device.profile.kind == "meter" else _ROOMS)
+        self._claim(self.site.meter, grid, _GRID if known else _ROOMS)
         return grid
 
     def _meters(self) -> None:
-        """Meters that are nobody's: each sees what the scenario says, else the base load."""
-        for device in self._devices.values():
-            if device.profile.kind == "meter" and self._rank(device.id) > _WRITES:
-                meter = Meter(self._name(device.id), [self._seen(device.id, part) for part in self._told(device.id)])
-                self._add(meter)
-                self._claim(device.id, meter, _WRITES)
-
-    def _told(self, meter: str) -> Sequence[str]:
-        said = self.settings.sees(meter)
-        return (BASE,) if said is None else said
-
-    def _seen(self, meter: str, part: str) -> Part:
-        found = self._parts.get(part)
-        if found is None or not found.electric:
-            known = ", ".join(sorted(part.id for part in self._parts.values() if part.electric))
-            raise ConfigError(f"plant.{meter}.sees: '{part}': no part with a power of its own; there are {known}")
-        return found
+        """Meters that are nobody's."""
+        devices = {
+            self._name(device.id): device.id
+            for device in self._devices.values()
+            if device.profile.kind == "meter" and self._rank(device.id) > _WRITES
+        }
+        for meter in join_meters({name: self.settings.params(name, MeterParams) for name in devices}, self._parts):
+            self._add(meter)
+            self._claim(devices[meter.id], meter, _WRITES)
 
     def _panels(self) -> list[Panel]:
         noise = self.settings.params("sensors", SensorParams)

@@ -17,12 +17,10 @@ from energyctl.resources.thermal import thermal
 from energyctl.resources.zone import Zone
 from hil.sun import tilt_gain
 
-from .airing import AhuParams
-from .battery import BatteryParams
-from .ev import EvParams, Visit
+from .ev import Visit
 from .generation import PvParams
 from .heat_pump import Mode
-from .parts import HeatingParams, Hours, RoomParams
+from .parts import ChargerParams, HandlerParams, HeatingParams, Hours, RoomParams, StoreParams
 from .settings import Settings
 
 _CURVE = ((0.0, -0.09), (0.1, -0.03), (0.3, 0.0), (0.6, 0.005), (1.0, -0.01))
@@ -40,13 +38,13 @@ _FAN_SHARE = 0.09
 _RAMP_PER_MIN, _STANDBY = 0.16, 0.006
 
 
-def battery(part: str, resource: Battery, settings: Settings) -> BatteryParams:
+def battery(part: str, resource: Battery, settings: Settings) -> StoreParams:
     """A battery by its capacity, powers and efficiency."""
     capacity = settings.off(part, "capacity_kwh", resource.capacity)
     third = 1 - settings.off(part, "curve", 1 - sqrt(resource.efficiency))
     return settings.params(
         part,
-        BatteryParams,
+        StoreParams,
         capacity_kwh=capacity,
         charge_kw=settings.off(part, "charge_kw", resource.max_charge),
         discharge_kw=settings.off(part, "discharge_kw", resource.max_discharge),
@@ -68,12 +66,12 @@ def roof(part: str, resource: Pv, settings: Settings, day: datetime, latitude: f
     )
 
 
-def charger(part: str, resource: Ev, settings: Settings) -> EvParams:
+def charger(part: str, resource: Ev, settings: Settings) -> ChargerParams:
     """A charger, with one car a day that leaves soon after it is to be ready."""
     most_kw = resource.max_current * 0.23 * resource.phases
     return settings.params(
         part,
-        EvParams,
+        ChargerParams,
         visits=(_visit(part, resource, settings),),
         phases=resource.phases,
         car_max_kw=most_kw * settings.random(part, "car").uniform(0.8, 0.97),
@@ -159,13 +157,13 @@ def _at_start(comfort: Comfort, mode: Mode, local: datetime) -> float:
     return float(comfort.cool - 0.5 if in_use else max(comfort.cool, comfort.setback_cool - 3.0))
 
 
-def air_handler(part: str, settings: Settings, floor_m2: float, hours: str | None, airing_kw: float) -> AhuParams:
+def air_handler(part: str, settings: Settings, floor_m2: float, hours: str | None, airing_kw: float) -> HandlerParams:
     """An air handler for rooms of a floor; `airing_kw` is what an airing draws beyond the fan."""
     floor = floor_m2 or 1000.0
     more = {} if hours is None else {"hours": hours}
     return settings.params(
         part,
-        AhuParams,
+        HandlerParams,
         fan_kw=_FAN_SHARE * airing_kw,
         flush_kw=airing_kw,
         leak_m3_h=_LEAK_M_H * floor,

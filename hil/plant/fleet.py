@@ -23,18 +23,20 @@ from pydantic import ConfigDict, with_config
 
 from .ev import LEAST_A, EvParams, car_power
 
+Seed = int | str
+
 
 @with_config(ConfigDict(extra="forbid"))
 @dataclass(frozen=True, slots=True)
 class FleetParams:
-    """How many cars and connectors, the fuse, and the distributions."""
+    """How many cars and connectors, the fuse, and the distributions; what a car and its connector do is in `EvParams`."""
 
     cars: int = 12
     connectors: int = 8
+    chargers: tuple[str, ...] = ()
+    """Other chargers that the cars come to as well; every charger then has one connector."""
     fuse_a: float = 100.0
     """Current per phase that all connectors share."""
-    car: EvParams = field(default_factory=lambda: EvParams(visits=(), car_max_kw=11.0))
-    """Any of its cars and chargers; its `visits` are not used."""
     days: tuple[int, ...] = (0, 1, 2, 3, 4)
     """Weekdays, 0 is Monday."""
     comes: float = 0.8
@@ -49,6 +51,12 @@ class FleetParams:
     def __post_init__(self) -> None:
         if self.needs_kwh <= 0 or self.needs_sd_kwh <= 0:
             raise ValueError(f"needs_kwh {self.needs_kwh} and needs_sd_kwh {self.needs_sd_kwh} must be above 0")
+        if self.cars < 1 or self.connectors < 1:
+            raise ValueError(f"cars {self.cars} and connectors {self.connectors} must be 1 or more")
+        if not 0 <= self.comes <= 1:
+            raise ValueError(f"comes: {self.comes} must be from 0 to 1")
+        if not set(self.days) <= set(range(7)):
+            raise ValueError(f"days: {self.days} must be from 0 (Monday) to 6")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -74,6 +82,8 @@ class FleetState:
     """The cars that are there, and of those that have left: what they got and what they still missed [kWh]."""
 
     there: Mapping[Stay, CarState] = field(default_factory=dict)
+    guests: tuple[Stay, ...] = ()
+    """Cars that came besides."""
     served_kwh: float = 0.0
     unserved_kwh: float = 0.0
 
@@ -92,27 +102,30 @@ class FleetFlow:
 
 
 @lru_cache(maxsize=64)
-def stays_of(params: FleetParams, seed: int, day: date) -> tuple[Stay, ...]:
+def stays_of(params: FleetParams, seed: Seed, day: date) -> tuple[Stay, ...]:
     """The stays that begin on a day, by arrival; times are naive site-local ones."""
     drawn = (_stay(params, seed, day, car) for car in range(params.cars))
     return tuple(sorted(stay for stay in drawn if stay is not None))
 
 
-def stays_at(params: FleetParams, seed: int, local: datetime) -> tuple[Stay, ...]:
-    """The stays under way at a site-local time, by arrival; they may have begun the day before."""
+def stays_at(params: FleetParams, seed: Seed, local: datetime) -> tuple[Stay, ...]:
+    """The stays under way at a site-local time, by arrival; they may have begun the day before, and end as one begins the
+    day after.
+    """
     now = local.replace(tzinfo=None)
-    began = [stay for back in (1, 0) for stay in stays_of(params, seed, now.date() - timedelta(days=back))]
+    began = [stay for back in (1, 0, -1) for stay in stays_of(params, seed, now.date() - timedelta(days=back))]
     return tuple(sorted(stay for stay in _one_by_one(began) if stay.arrives <= now < stay.leaves))
 
 
-def fleet_come_and_go(params: FleetParams, seed: int, state: FleetState, local: datetime) -> FleetState:
+def fleet_come_and_go(params: FleetParams, seed: Seed, state: FleetState, local: datetime) -> FleetState:
     """The state after arrivals and departures due by a site-local time."""
-    now = stays_at(params, seed, local)
+    guests = tuple(stay for stay in state.guests if local.replace(tzinfo=None) < stay.leaves)
+    now = (*stays_at(params, seed, local), *guests)
     gone = [stay for stay in state.there if stay not in now]
     served = sum(state.there[stay].charged_kwh for stay in gone)
     missing = sum(missing_kwh(stay, state.there[stay]) for stay in gone)
     there = {stay: state.there.get(stay, CarState()) for stay in now}
-    return FleetState(there, state.served_kwh + served, state.unserved_kwh + missing)
+    return FleetState(there, guests, state.served_kwh + served, state.unserved_kwh + missing)
 
 
 def missing_kwh(stay: Stay, car: CarState) -> float:
@@ -127,6 +140,7 @@ def plugged(params: FleetParams, state: FleetState) -> tuple[Stay, ...]:
 
 def fleet_step(
     params: FleetParams,
+    car: EvParams,
     state: FleetState,
     limit_a: float,
     hours: float,
@@ -134,13 +148,13 @@ def fleet_step(
 ) -> tuple[FleetState, FleetFlow]:
     """(state, flow) of a step with a current per phase for all, and perhaps limits of single cars' connectors [A]."""
     cars = plugged(params, state)
-    own = params.car.own_limit_a
-    limits = [min(own, own if car_limits_a is None else car_limits_a.get(stay.car, own)) for stay in cars]
-    wants = [_takes(params, stay, state.there[stay], limit, hours) for stay, limit in zip(cars, limits, strict=True)]
+    own = car.own_limit_a
+    limits = [own if car_limits_a is None else car_limits_a.get(stay.car, own) for stay in cars]
+    wants = [_takes(car, stay, state.there[stay], limit, hours) for stay, limit in zip(cars, limits, strict=True)]
     allowed = share_out(min(limit_a, params.fuse_a), wants)
     there, powers = dict(state.there), {}
     for stay, amps in zip(cars, allowed, strict=True):
-        powers[stay.car] = _power(params, stay, state.there[stay], amps, hours)
+        powers[stay.car] = _power(car, stay, state.there[stay], amps, hours)
         there[stay] = CarState(
             state.there[stay].charged_kwh + powers[stay.car] * hours, state.there[stay].plugged_s + hours * 3600
         )
@@ -161,7 +175,7 @@ def share_out(total_a: float, wants_a: Sequence[float]) -> tuple[float, ...]:
     return tuple(given)
 
 
-def _stay(params: FleetParams, seed: int, day: date, car: int) -> Stay | None:
+def _stay(params: FleetParams, seed: Seed, day: date, car: int) -> Stay | None:
     random = Random(f"{seed}/{day.isoformat()}/{car}")
     if day.weekday() not in params.days or random.random() >= params.comes:
         return None
@@ -181,11 +195,11 @@ def _one_by_one(stays: Sequence[Stay]) -> list[Stay]:
     return cut + [own[-1] for own in by_car.values()]
 
 
-def _power(params: FleetParams, stay: Stay, car: CarState, limit_a: float, hours: float) -> float:
-    return car_power(params.car, stay.needs_kwh, missing_kwh(stay, car), car.plugged_s, limit_a, hours)
+def _power(car: EvParams, stay: Stay, state: CarState, limit_a: float, hours: float) -> float:
+    return car_power(car, stay.needs_kwh, missing_kwh(stay, state), state.plugged_s, limit_a, hours)
 
 
-def _takes(params: FleetParams, stay: Stay, car: CarState, limit_a: float, hours: float) -> float:
+def _takes(car: EvParams, stay: Stay, state: CarState, limit_a: float, hours: float) -> float:
     """The current [A] it would take of `limit_a`; at least 6 A while it takes any, for less cannot be offered."""
-    power = _power(params, stay, car, limit_a, hours)
-    return max(LEAST_A, power * 1000 / params.car.volts / params.car.phases) if power > 0 else 0.0
+    power = _power(car, stay, state, limit_a, hours)
+    return max(LEAST_A, power * 1000 / car.volts / car.phases) if power > 0 else 0.0

@@ -20,6 +20,13 @@ _CELL_K_PER_W_M2 = 0.03
 _CELL_REFERENCE_C = 25.0
 
 
+def _time_of_day(text: str) -> None:
+    try:
+        datetime.strptime(text, "%H:%M")  # noqa: DTZ007 (a time of day)
+    except ValueError:
+        raise ValueError(f"'{text}' must be a time like '07:30'") from None
+
+
 @with_config(ConfigDict(extra="forbid"))
 @dataclass(frozen=True, slots=True)
 class Shade:
@@ -28,6 +35,14 @@ class Shade:
     since: str
     until: str
     share: float
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.share <= 1:
+            raise ValueError(f"share: {self.share} must be from 0 to 1")
+        for text in (self.since, self.until):
+            _time_of_day(text)
+        if self.since >= self.until:
+            raise ValueError(f"since: '{self.since}' must come before until: '{self.until}'")
 
 
 @with_config(ConfigDict(extra="forbid"))
@@ -43,6 +58,10 @@ class PvParams:
     soiling: float = 0.0
     """Share of the irradiance that dirt takes; some 0.02 to 0.05 in a dry month."""
     shades: tuple[Shade, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.soiling <= 1:
+            raise ValueError(f"soiling: {self.soiling} must be from 0 to 1")
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,6 @@ from typing import Any, TypeVar
 
 from energyctl.core.errors import ConfigError
 
-from .battery import BatteryParams
-from .ev import EvParams
 from .generation import PvParams
 from .heat_pump import Mode
 from .parts import (
@@ -17,6 +15,7 @@ from .parts import (
     Boiler,
     BoilerPartParams,
     Charger,
+    ChargerParams,
     HeatingParams,
     HeatPump,
     HotWater,
@@ -27,10 +26,11 @@ from .parts import (
     PumpStation,
     Roof,
     StationParams,
-    Store,
+    StoreParams,
     Wing,
     Wires,
     check_visits,
+    make_store,
 )
 from .settings import Settings
 
@@ -63,15 +63,16 @@ def _inverter(given: Given) -> Part:
 
 
 def _battery(given: Given) -> Part:
-    params = given.settings.params(given.id, BatteryParams, capacity_kwh=9.5, charge_kw=4.6, discharge_kw=4.6)
-    return sensible(given.id, lambda: Store(given.id, given.wires, params))
+    params = given.settings.params(given.id, StoreParams, capacity_kwh=9.5, charge_kw=4.6, discharge_kw=4.6)
+    return sensible(given.id, lambda: make_store(given.id, given.wires, params))
 
 
 def _charger(given: Given) -> Part:
-    return charging(given.id, given.wires, given.settings.params(given.id, EvParams, car_max_kw=10.6, own_limit_a=16.0))
+    params = given.settings.params(given.id, ChargerParams, car_max_kw=10.6, own_limit_a=16.0)
+    return charging(given.id, given.wires, params)
 
 
-def charging(part: str, wires: Wires, params: EvParams) -> Charger:
+def charging(part: str, wires: Wires, params: ChargerParams) -> Charger:
     """A charger. Raises ConfigError for visits at no time of day."""
     check_visits(part, params)
     return Charger(part, wires, params)

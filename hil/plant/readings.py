@@ -51,7 +51,7 @@ class Electric:
         """Draw the readings of an instant."""
         power = self._part.power_kw
         if self._phased:
-            self._kw = [self._read(power * share) for share in self._part.shares]
+            self._kw = [self._read(kw) for kw in self._part.phases_kw]
             self._volts = [self._sensors.around(_VOLTS - _OHM * kw * 1000 / _VOLTS, 0.15) for kw in self._kw]
             self.power_kw = sum(self._kw)
         else:
@@ -87,16 +87,19 @@ class Electric:
             "current": lambda _: self.amps(phase),
             "current_n": lambda _: abs(self.amps(0) - self.amps(2)) / 2,
             "current_dc": lambda _: abs(self.power_kw) * _DC_LOSS * 1000 / _VOLTS_DC,
-            "energy_in": lambda _: self._sensors.start_kwh + self._part.imported_kwh,
-            "energy_out": lambda _: self._sensors.start_kwh / 2 + self._part.exported_kwh,
+            "energy_in": lambda _: self._part.counter(self._sensors.start_kwh + self._part.imported_kwh),
+            "energy_out": lambda _: self._part.counter(self._sensors.start_kwh / 2 + self._part.exported_kwh),
             "energy": self._energy,
-            "reactive_energy": lambda _: (self._sensors.start_kwh + self._part.imported_kwh) * reactive,
+            "reactive_energy": lambda _: self._part.counter(
+                (self._sensors.start_kwh + self._part.imported_kwh) * reactive
+            ),
         }
         return found.get(quantity)
 
     def _energy(self, _: Weather) -> float:
         part = self._part
-        return self._sensors.start_kwh + (part.exported_kwh if part.generates else part.imported_kwh)
+        counted = part.exported_kwh if part.generates else part.imported_kwh
+        return part.counter(self._sensors.start_kwh + counted)
 
 
 class Panel:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     P = TypeVar("P", bound=DataclassInstance)
 
 _OFF = (0.05, 0.20)
-_MAY_BE_NEGATIVE = ("_c", "per_k", "_slope")
+_MAY_BE_NEGATIVE = ("_c", "per_k", "_slope", "_by_temp")
 _DIVISORS = frozenset(
     [
         "capacity_kwh",
@@ -45,6 +45,11 @@ _DIVISORS = frozenset(
         "layers",
         "pump_m3_h",
         "leak_m3_h",
+        "cells_kwh_k",
+        "cycles",
+        "depth",
+        "initial_health",
+        "rollover_kwh",
     ]
 )
 """What physics divides by."""
@@ -82,21 +87,16 @@ class Settings:
         except ValidationError as error:
             self._problems += [_told(part, entry) for entry in error.errors()]
             return kind(**given)
-        senseless = [f"plant.{part}.{text}" for key in said if key in known for text in _senseless(found, key)]
+        whole = asdict(found)
+        senseless = [
+            f"plant.{part}.{text}" for key in said if key in known for text in _senseless(key, key, whole[key])
+        ]
         self._problems += senseless
         return kind(**given) if senseless else found
 
-    def sees(self, meter: str) -> tuple[str, ...] | None:
-        """The parts that a meter which is not the grid's is said to see, None when nothing is said."""
-        said = self._overrides.get(meter)
-        if said is None:
-            return None
-        self._asked.add(meter)
-        parts = said.get("sees")
-        if set(said) != {"sees"} or not isinstance(parts, list) or not all(isinstance(part, str) for part in parts):
-            self._problems.append(f"plant.{meter}: {dict(said)!r}: a meter has 'sees: [PART, ...]' and nothing else")
-            return None
-        return tuple(parts)
+    def says(self, part: str, key: str) -> bool:
+        """Whether the scenario says something about it."""
+        return key in self._overrides.get(part, {})
 
     def problem(self, text: str) -> None:
         """Another mistake, for `check`."""
@@ -121,23 +121,23 @@ def _told(part: str, entry: Any) -> str:
     return f"plant.{where}: {entry['input']!r}: {entry['msg']}"
 
 
-def _senseless(params: DataclassInstance, key: str) -> list[str]:
-    """What is wrong with a number that has the right type."""
-    values = asdict(params)
-    numbers = _numbers(values[key])
+def _senseless(where: str, key: str, value: Any) -> list[str]:
+    """What is wrong with numbers that have the right type, each judged by the name it goes by."""
+    if isinstance(value, dict):
+        return [text for name, inner in value.items() for text in _senseless(f"{where}.{name}", name, inner)]
+    if isinstance(value, list | tuple) and any(isinstance(item, dict) for item in value):
+        return [text for place, item in enumerate(value) for text in _senseless(f"{where}.{place}", key, item)]
+    numbers = _numbers(value)
     if any(not math.isfinite(number) for number in numbers):
-        return [f"{key}: {values[key]!r}: must be finite"]
-    signed = key.endswith(_MAY_BE_NEGATIVE)
-    if not signed and any(number < 0 for number in numbers):
-        return [f"{key}: {values[key]!r}: must not be negative"]
+        return [f"{where}: {value!r}: must be finite"]
+    if not key.endswith(_MAY_BE_NEGATIVE) and any(number < 0 for number in numbers):
+        return [f"{where}: {value!r}: must not be negative"]
     if key in _DIVISORS and 0 in numbers:
-        return [f"{key}: {values[key]!r}: must be more than 0"]
+        return [f"{where}: {value!r}: must be more than 0"]
     return []
 
 
 def _numbers(value: Any) -> list[float]:
     if isinstance(value, int | float):
         return [float(value)]
-    if isinstance(value, list | tuple):
-        return [number for item in value for number in _numbers(item)]
-    return [number for item in value.values() for number in _numbers(item)] if isinstance(value, dict) else []
+    return [number for item in value for number in _numbers(item)] if isinstance(value, list | tuple) else []

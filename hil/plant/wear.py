@@ -17,6 +17,7 @@ losses are heat in the cells plus heat in the room, exactly, in every step.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from pydantic import ConfigDict, with_config
 
@@ -50,11 +51,19 @@ class WearParams:
     """Share of the capacity that a year at 25 degC, half full, takes."""
     initial_c: float = 20.0
     initial_health: float = 1.0
+    around_c: float | None = 20.0
+    """The air around it; None is the air outdoors."""
 
     def __post_init__(self) -> None:
         for name in ("charge_by_temp", "discharge_by_temp", "usable_by_temp"):
-            if any(not 0 <= share <= 1 for _, share in getattr(self, name)):
+            curve: Curve = getattr(self, name)
+            if any(not 0 <= share <= 1 for _, share in curve):
                 raise ValueError(f"{name}: shares must be from 0 to 1")
+            if not curve or any(cold >= warm for (cold, _), (warm, _) in pairwise(curve)):
+                raise ValueError(f"{name}: temperatures must rise")
+        for name in ("loss_to_cells", "initial_health"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name}: {getattr(self, name)} must be from 0 to 1")
         if any(share <= 0 for _, share in self.usable_by_temp):
             raise ValueError("usable_by_temp: shares must be above 0")
 

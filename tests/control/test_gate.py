@@ -1,12 +1,25 @@
 """The gate as a table: every rule refuses what it must, by name, and admits what it may."""
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from energyctl.control.gate import RULES, GateState, LastWrite, PointLimits, Refusal, check, in_force
+from energyctl.control.gate import (
+    RULES,
+    GateState,
+    LastWrite,
+    PointLimits,
+    Refusal,
+    check,
+    decide,
+    in_force,
+    is_on,
+    outlast,
+)
+from energyctl.control.seams import Ban
 from energyctl.core.points import Access, Point, Rank, Setpoint
 
 POINTS = {
@@ -25,7 +38,7 @@ LIMITS = {
     "ahu.flush": PointLimits(min_change_interval_s=600),
 }
 LAST = {"hp.set": LastWrite(20.0, 0.0), "ahu.flush": LastWrite(1.0, 900.0)}
-STATE = GateState("control", POINTS, LIMITS, LAST)
+STATE = GateState(POINTS, LIMITS, LAST)
 NOW = 1000.0
 
 
@@ -33,8 +46,15 @@ def wish(point, value, expires_at=NOW + 60):
     return Setpoint(point, value, Rank.OPTIMIZER, "plan", "because", expires_at)
 
 
+DWELLS = {"ahu.flush": PointLimits(min_on_s=600.0, min_off_s=300.0)}
+RAMPED = GateState(POINTS, {"bat.set": PointLimits(ramp_per_s=10 / 60)}, {"bat.set": LastWrite(0.0, 970.0)})
+
+
+def dwelling_for(seconds, on):
+    return GateState(POINTS, DWELLS, {"ahu.flush": LastWrite(float(on), 0.0, on, NOW - seconds)})
+
+
 REFUSED = [
-    ("mode", wish("bat.set", 1.0), GateState("monitor", POINTS, LIMITS)),
     ("known-point", wish("bat.nothing", 1.0), STATE),
     ("writable", wish("bat.soc", 0.5), STATE),
     ("finite", wish("bat.set", math.nan), STATE),
@@ -45,12 +65,17 @@ REFUSED = [
     ("limits", wish("bat.set", -30.1), STATE),  # the device's own
     ("limits", wish("hp.set", 14.9), STATE),
     ("lease", wish("bat.set", 1.0, expires_at=NOW), STATE),
-    ("device", wish("bat.set", 1.0), GateState("control", POINTS, LIMITS, blocked={"bat": "bat does not answer"})),
-    ("hold", wish("bat.set", 1.0), GateState("control", POINTS, LIMITS, held={"bat.set": "did not take our value"})),
-    ("part", wish("bat.set", 1.0), GateState("control", POINTS, LIMITS, parts={"bat.set": "bat.whole"})),
-    ("interlock", wish("bat.set", 1.0), GateState("control", POINTS, LIMITS, tripped={"bat.set": "bat.soc < 5 %"})),
+    ("device", wish("bat.set", 1.0), GateState(POINTS, LIMITS, blocked={"bat": "bat does not answer"})),
+    ("hold", wish("bat.set", 1.0), GateState(POINTS, LIMITS, held={"bat.set": "did not take our value"})),
+    ("part", wish("bat.set", 1.0), GateState(POINTS, LIMITS, parts={"bat.set": "bat.whole"})),
+    ("interlock", wish("bat.set", 1.0), GateState(POINTS, LIMITS, tripped={"bat.set": "bat.soc < 5 %"})),
     ("interval", wish("ahu.flush", 0.0), STATE),  # 100 s after its last change, 600 are needed
     ("rate", wish("hp.set", 23.5), STATE),  # 3.5 K from the 20.0 written last
+    ("rate", wish("bat.set", 9.0), RAMPED),  # 9 kW in 30 s at 10 kW/min
+    ("wear", wish("bat.set", 1.0), GateState(POINTS, LIMITS, worn={"bat.set": "written 3 times today"})),
+    ("dwell", wish("ahu.flush", 0.0), dwelling_for(599.0, on=True)),
+    ("dwell", wish("ahu.flush", 1.0), dwelling_for(299.0, on=False)),
+    ("dwell", wish("ahu.flush", 1.0), GateState(POINTS, DWELLS)),  # nobody knows
 ]
 
 
@@ -112,3 +137,60 @@ def test_a_change_that_is_too_large_goes_in_steps():
     assert stepped is not None and (stepped.value, stepped.reason) == (23.0, "because (a step towards 26.5)")
     down = wish("hp.set", 15.5)
     assert in_force(down, check(down, STATE, NOW), held, max_step=3.0).value == 17.0
+
+
+@pytest.mark.parametrize(
+    ("setpoint", "state"),
+    [
+        (wish("ahu.flush", 0.0), dwelling_for(600.0, on=True)),
+        (wish("ahu.flush", 1.0), dwelling_for(300.0, on=False)),
+        (wish("ahu.flush", 1.0), dwelling_for(0.0, on=True)),  # it is on already
+        (wish("bat.set", 5.0), RAMPED),
+    ],
+)
+def test_what_has_stayed_long_enough_may_change_and_what_does_not_change_need_not_wait(setpoint, state):
+    assert check(setpoint, state, NOW) is None
+
+
+def test_a_ban_comes_before_what_is_only_too_early():
+    """Else what is held of it would be kept, where a ban wants it handed back."""
+    state = replace(dwelling_for(10.0, on=True), bans=(Ban("estop", {"*": "pressed"}),))
+    refusal = check(wish("ahu.flush", 0.0), state, NOW)
+    assert refusal is not None and refusal.rule == "estop"
+
+
+def test_a_clock_that_goes_back_makes_no_dwell_shorter():
+    state = GateState(POINTS, DWELLS, {"ahu.flush": LastWrite(1.0, NOW + 500, True, NOW + 500)})
+    assert check(wish("ahu.flush", 0.0), state, NOW) is not None
+
+
+def test_what_nobody_wants_any_more_stays_for_its_least_time_unless_it_is_forbidden():
+    held = wish("ahu.flush", 1.0, expires_at=NOW - 1)
+    assert outlast(held, dwelling_for(10.0, on=True), NOW, NOW + 60) == replace(held, expires_at=NOW + 60)
+    assert outlast(held, dwelling_for(600.0, on=True), NOW, NOW + 60) is None
+    banned = replace(dwelling_for(10.0, on=True), bans=(Ban("estop", {"*": "pressed"}),))
+    assert outlast(held, banned, NOW, NOW + 60) is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "choices", "value", "on"),
+    [
+        ("bool", {}, 0, False),
+        ("bool", {}, 1, True),
+        ("enum", {"off": 1, "heat": 2}, 1, False),
+        ("enum", {"off": 1, "heat": 2}, 2, True),
+        ("number", {}, 0.0, False),
+        ("number", {}, -5.0, False),
+        ("number", {}, 0.1, True),
+    ],
+)
+def test_what_on_means(kind, choices, value, on):
+    assert is_on(Point(id="a.b", kind=kind, choices=choices), value) == on
+
+
+def test_a_first_step_towards_a_wish_starts_at_what_is_there():
+    state = GateState(POINTS, {"hp.set": PointLimits(15.0, 28.0, max_step=3.0)}, {"hp.set": LastWrite(18.0, 0.0)})
+    found, refusal = decide(wish("hp.set", 26.0), state, None, NOW)
+    assert (found.value, refusal.rule) == (21.0, "rate")
+    outside = replace(state, last={"hp.set": LastWrite(40.0, 0.0)})
+    assert decide(wish("hp.set", 26.0), outside, None, NOW)[0] is None, "no step is taken outside the limits"

@@ -14,7 +14,7 @@ POINT = Point(id="bat.set", unit="kW", access=Access.READ_WRITE)
 )
 def test_a_ban_covers_a_point_a_device_or_everything_and_refuses_by_its_own_name(key, banned):
     wish = Setpoint("bat.set", 5.0, Rank.OPERATOR, "a person", "because", 10.0)
-    state = GateState("control", {"bat.set": POINT}, {}, bans=(Ban("estop", {key: "pressed at 10:00"}),))
+    state = GateState({"bat.set": POINT}, {}, bans=(Ban("estop", {key: "pressed at 10:00"}),))
     refusal = check(wish, state, 0.0)
     assert (refusal is not None) == banned
     if refusal is not None:

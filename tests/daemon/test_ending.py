@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from energyctl.daemon import main
+from energyctl.daemon import loops
 
 
 async def loop(swallows: int) -> None:
@@ -22,18 +22,18 @@ async def loop(swallows: int) -> None:
 
 @pytest.mark.parametrize("swallows", [0, 1, 3])
 async def test_a_swallowed_cancellation_is_repeated(monkeypatch, swallows):
-    monkeypatch.setattr(main, "CANCEL_AGAIN_S", 0.01)
+    monkeypatch.setattr(loops, "CANCEL_AGAIN_S", 0.01)
     tasks = [asyncio.create_task(loop(swallows)), asyncio.create_task(loop(0))]
     await asyncio.sleep(0)
-    await asyncio.wait_for(main.end(tasks), 5)
+    await asyncio.wait_for(loops.end(tasks), 5)
     assert all(task.cancelled() for task in tasks)
 
 
 async def test_what_never_ends_is_named_and_left(monkeypatch, caplog):
-    monkeypatch.setattr(main, "CANCEL_AGAIN_S", 0.01)
+    monkeypatch.setattr(loops, "CANCEL_AGAIN_S", 0.01)
     stubborn = asyncio.create_task(loop(100), name="poll meter")
     await asyncio.sleep(0)
-    await asyncio.wait_for(main.end([stubborn]), 5)
+    await asyncio.wait_for(loops.end([stubborn]), 5)
     assert "these would not end: poll meter" in caplog.text
     while not stubborn.done():
         stubborn.cancel()

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from energyctl.config.site import Safety
 from energyctl.core.clock import LiveClock
 from energyctl.core.driver import Device, Link, Written
 from energyctl.core.errors import ConfigError, StoreError
@@ -52,6 +53,9 @@ class FullStore:
     def owned(self):
         return [Owned("a.set", 1.0, NOW), Owned("b.set", 2.0, NOW)]
 
+    def pasts(self):
+        raise StoreError("disk I/O error")
+
     def commit(self, batch):
         raise StoreError("no space left on device")
 
@@ -64,6 +68,9 @@ def site():
         links=(Link("one", "x"), Link("two", "x")),
         link_of={"a": "one", "b": "two"},
         points={"a.set": None, "b.set": None},
+        resources=(),
+        safety=Safety(),
+        timezone="UTC",
     )
 
 

@@ -45,7 +45,7 @@ def wish(value: float = 5.0) -> Setpoint:
 
 def refused(value: float, point: Point = POINT, **state) -> str | None:
     """The rule by which the gate refuses a value, None when it does not."""
-    found = check(wish(value), GateState("control", {"bat.set": point}, **{"limits": {}, **state}), 100.0)
+    found = check(wish(value), GateState({"bat.set": point}, **{"limits": {}, **state}), 100.0)
     return None if found is None else found.rule
 
 

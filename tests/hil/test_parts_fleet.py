@@ -7,6 +7,7 @@ import sys
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from statistics import mean, stdev
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -29,6 +30,7 @@ from hil.plant.fleet import (
 MINUTE = 1 / 60
 MONDAY = date(2024, 1, 15)
 FLEET = FleetParams()
+USUAL = EvParams(visits=(), car_max_kw=11.0)
 CAR = EvParams(visits=(), car_max_kw=11.0, handshake_s=0.0, taper=0.2)
 
 
@@ -102,24 +104,24 @@ def test_a_share_is_within_the_fuse_and_the_wish_and_nothing_or_six_amps(total: 
 
 
 def test_cars_charge_side_by_side_within_the_limit() -> None:
-    params = replace(FLEET, car=CAR)
-    state, flow = fleet_step(params, there(20.0, 20.0, 20.0), 24.0, MINUTE)
+    params = FLEET
+    state, flow = fleet_step(params, CAR, there(20.0, 20.0, 20.0), 24.0, MINUTE)
     assert flow.allowed_a == {0: pytest.approx(8.0), 1: pytest.approx(8.0), 2: pytest.approx(8.0)}
     assert flow.total_kw == pytest.approx(3 * 8 * 0.23 * 3)
     assert sum(car.charged_kwh for car in state.there.values()) == pytest.approx(flow.total_kw * MINUTE)
 
 
 def test_the_fuse_and_a_cars_own_limit_hold_too() -> None:
-    params = replace(FLEET, car=CAR, fuse_a=20.0)
-    _, flow = fleet_step(params, there(20.0, 20.0), 999.0, MINUTE, {1: 7.0})
+    params = replace(FLEET, fuse_a=20.0)
+    _, flow = fleet_step(params, CAR, there(20.0, 20.0), 999.0, MINUTE, {1: 7.0})
     assert [flow.allowed_a[car] for car in (0, 1)] == pytest.approx([13.0, 7.0])
 
 
 def test_those_without_a_connector_wait() -> None:
-    params = replace(FLEET, car=CAR, connectors=2)
+    params = replace(FLEET, connectors=2)
     state = there(20.0, 0.1, 20.0)
     assert [stay.car for stay in plugged(params, state)] == [0, 1]
-    state, flow = fleet_step(params, state, 64.0, MINUTE)
+    state, flow = fleet_step(params, CAR, state, 64.0, MINUTE)
     assert set(flow.power_kw) == {0, 1}
     left = FleetState({stay: car for stay, car in state.there.items() if stay.car != 1})
     assert [stay.car for stay in plugged(params, left)] == [0, 2]
@@ -128,7 +130,7 @@ def test_those_without_a_connector_wait() -> None:
 def test_a_handshake_comes_before_charging() -> None:
     state, powers = there(20.0), []
     for _ in range(4):
-        state, flow = fleet_step(FLEET, state, 32.0, 0.5 * MINUTE)
+        state, flow = fleet_step(FLEET, USUAL, state, 32.0, 0.5 * MINUTE)
         powers.append(flow.total_kw)
     assert powers == pytest.approx([0.0, 0.0, 11.0, 11.0])
 
@@ -141,7 +143,7 @@ def test_a_day_accounts_for_all_that_cars_needed(limit: float) -> None:
     for minute in range(0, 24 * 60, 2):
         state = fleet_come_and_go(params, 5, state, at(minute / 60))
         seen = max(seen, len(state.there))
-        state, flow = fleet_step(params, state, limit, 2 * MINUTE)
+        state, flow = fleet_step(params, USUAL, state, limit, 2 * MINUTE)
         assert sum(flow.power_kw.values()) <= limit * 0.69 + 1e-9
         kwh += flow.total_kw * 2 * MINUTE
     state = fleet_come_and_go(params, 5, state, at(5 * 24))
@@ -156,12 +158,28 @@ def test_half_the_step_charges_the_same() -> None:
     def charged(seconds: float) -> float:
         state = there(20.0, 5.0, 30.0)
         for _ in range(round(2 * 3600 / seconds)):
-            state, _ = fleet_step(FLEET, state, 40.0, seconds / 3600)
+            state, _ = fleet_step(FLEET, USUAL, state, 40.0, seconds / 3600)
         return sum(car.charged_kwh for car in state.there.values())
 
     assert charged(60.0) == pytest.approx(charged(30.0), rel=5e-3)
 
 
-def test_needs_must_be_positive() -> None:
-    with pytest.raises(ValueError, match="must be above 0"):
-        FleetParams(needs_kwh=0.0)
+def test_a_stay_that_the_next_one_ends_is_the_same_all_along() -> None:
+    long = replace(FLEET, cars=6, comes=1.0, days=(0, 1, 2, 3, 4, 5, 6), stays_h=26.0, arrives_sd_h=3.0)
+    seen = {stay for hour in range(24, 120) for stay in stays_at(long, 2, at(hour))}
+    assert len(seen) == len({(stay.car, stay.arrives) for stay in seen})
+    assert any(stay.leaves - stay.arrives < timedelta(hours=24) for stay in seen)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"needs_kwh": 0.0}, "must be above 0"),
+        ({"connectors": 0}, "must be 1 or more"),
+        ({"comes": 1.5}, "comes: 1.5"),
+        ({"days": (1, 7)}, r"days: \(1, 7\) must be from 0 \(Monday\) to 6"),
+    ],
+)
+def test_a_fleet_that_cannot_be(wrong: dict[str, Any], says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        FleetParams(**wrong)

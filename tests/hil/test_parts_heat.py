@@ -20,7 +20,6 @@ from hil.plant.air_handler import (
 from hil.plant.airing import co2_after, fresh_air_m3_h
 from hil.plant.boiler import BoilerInputs, BoilerParams, BoilerState, boiler_step, efficiency, fires
 from hil.plant.building import (
-    LightZoneParams,
     Wall,
     ZoneInputs,
     ZoneParams,
@@ -66,7 +65,7 @@ def test_curve() -> None:
 
 # -- zones
 
-LIGHT = LightZoneParams("shed", 0.5, 4.0, 10.0, 1.0, 0.1, 20.0, "Mo-Fr 08:00-16:00")
+LIGHT = ZoneParams("shed", 0.5, 1.0, 3.0, 9.0, 10.0, 1.0, 0.1, 20.0, "Mo-Fr 08:00-16:00")
 HEAVY = ZoneParams("a", 1.0, 5.0, 30.0, 10.0, 20.0, 4.0, 0.1, 40.0, "Mo-Fr 08:00-16:00")
 
 

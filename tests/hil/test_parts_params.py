@@ -11,10 +11,12 @@ from pydantic import TypeAdapter, ValidationError
 
 from hil.plant.air_handler import AirHandlerParams
 from hil.plant.boiler import BoilerParams
-from hil.plant.building import LightZoneParams, Wall
+from hil.plant.building import Wall
 from hil.plant.fleet import FleetParams
 from hil.plant.generation import PvParams, Shade
-from hil.plant.meters import MeterParams, MeterTree
+from hil.plant.meters import MeterParams
+from hil.plant.parts import ChargerParams, HandlerParams, RoomParams, StoreParams
+from hil.plant.parts.airing import CoilParams
 from hil.plant.pool import PoolParams
 from hil.plant.tank import TankParams
 from hil.plant.water import WaterParams
@@ -23,11 +25,14 @@ from hil.plant.wear import WearParams
 PARAMS = [
     AirHandlerParams(),
     BoilerParams(),
-    LightZoneParams("shed", 0.5, 4.0, 10.0, 1.0, 0.1, 20.0, "Mo-Fr 08:00-16:00"),
     Wall(("a", "b"), 0.2),
-    FleetParams(days=(5, 6)),
+    FleetParams(days=(5, 6), chargers=("a", "b")),
+    ChargerParams(fleet=FleetParams()),
+    HandlerParams(levels=(0.0, 1.0), coil=CoilParams(serves=("a",))),
     PvParams(shades=(Shade("08:00", "09:30", 0.4),)),
-    MeterTree({"grid": MeterParams(None, ("base",))}, {"base": (0.5, 0.5, 0.0)}),
+    MeterParams(("base", "car"), True),
+    RoomParams("shed", 0.5, 1.0, 3.0, 2.0, 10.0, 1.0, 0.1, 20.0, "Mo-Fr 08:00-16:00", model="1r1c", walls={"a": 0.2}),
+    StoreParams(wear=WearParams(around_c=None)),
     PoolParams(),
     TankParams(),
     WaterParams(),

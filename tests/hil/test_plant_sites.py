@@ -323,6 +323,7 @@ def test_meters_see_what_the_scenario_says_and_else_the_base_load() -> None:
     assert plant.devices["cars"].values["power"] == pytest.approx(powers["pole0"] + powers["pole1"], rel=0.05)
     assert plant.devices["meter"].values["power"] == pytest.approx(plant.grid_kw, abs=0.2)
     assert "cars" not in powers
+    assert plant.parts["sub"].imported_kwh == pytest.approx(plant.parts["base"].imported_kwh)
 
 
 def test_where_all_cancels_out_a_meter_still_trembles() -> None:
@@ -388,9 +389,35 @@ def test_the_grid_may_be_measured_by_an_inverter() -> None:
         ({"tank": {"heater_layer": 9}}, r"plant\.tank.*heater_layer: 9 is not one of 4 layers"),
         ({"pole0": {"phases": 5}}, r"plant\.pole0\.phases: 5: must be 1, 2 or 3"),
         ({"acu0": {"capacity_kwh": 5}}, r"plant\.acu0: no such part; did you mean 'accu0'\?"),
-        ({"meter": {"capacity_kwh": 5}}, r"plant\.meter: no such part"),
-        ({"sub": {"sees": ["acu0"]}}, r"plant\.sub\.sees: 'acu0': no part with a power of its own; there are accu0, base"),
-        ({"sub": {"seas": ["accu0"]}}, r"plant\.sub: .*a meter has 'sees: \[PART, \.\.\.\]'"),
+        ({"meter": {"capacity_kwh": 5}}, r"plant\.meter\.capacity_kwh: unknown; there are: per_phase, rollover_kwh, sees"),
+        ({"meter": {"sees": ["accu0"]}}, r"plant\.meter\.sees: \['accu0'\]: the grid's meter sees all there is"),
+        ({"sub": {"sees": ["acu0"]}}, r"plant\.sub\.sees: 'acu0': no such meter or part .*; there are accu0, ahu, base"),
+        ({"sub": {"sees": ["sub"]}}, r"plant\.sub\.sees: 'sub': no such meter or part"),
+        ({"sub": {"sees": ["base", "base"]}}, r"plant\.sub\.sees: 'base' hangs on 'sub' already"),
+        ({"sub": {"seas": ["accu0"]}}, r"plant\.sub\.seas: unknown; did you mean 'sees'\?"),
+        ({"sub": {"rollover_kwh": 0}}, r"plant\.sub\.rollover_kwh: 0\.0: must be more than 0"),
+        ({"accu0": {"wear": {"cycles": 0}}}, r"plant\.accu0\.wear\.cycles: 0\.0: must be more than 0"),
+        ({"accu0": {"wear": {"cycle": 9}}}, r"plant\.accu0\.wear\.cycle: 9"),
+        ({"accu0": {"wear": {"charge_by_temp": [[-10, 0.2], [-20, 1]]}}}, r"plant\.accu0\.wear.*charge_by_temp: temperatures must rise"),
+        ({"accu0": {"wear": {"initial_health": 1.2}}}, r"plant\.accu0\.wear.*initial_health: 1\.2 must be from 0 to 1"),
+        ({"pole0": {"fleet": {"cars": 0}}}, r"plant\.pole0\.fleet.*cars 0 and connectors 8 must be 1 or more"),
+        ({"pole0": {"fleet": {"stays_h": -1}}}, r"plant\.pole0\.fleet\.stays_h: -1\.0: must not be negative"),
+        ({"pole0": {"fleet": {"chargers": ["pole9"]}}}, r"plant\.pole0\.fleet\.chargers: 'pole9': no such other charger; there are pole1"),
+        ({"pole0": {"fleet": {"chargers": ["pole1"]}}, "pole1": {"fleet": {}}}, r"plant\.pole0\.fleet\.chargers: 'pole1': another fleet"),
+        ({"pole0": {"fleet": {"chargers": ["pole1"]}}, "pole1": {"phases": 3}}, r"plant\.pole0\.fleet\.chargers: .*phases and volts"),
+        ({"pole0": {"fleet": {}, "visits": []}}, r"plant\.pole0\.visits: a fleet comes to 'pole0'"),
+        ({"roof": {"shades": [{"since": "soon", "until": "09:00", "share": 0.5}]}}, r"plant\.roof\.shades\.0.*'soon' must be a time"),
+        ({"roof": {"shades": [{"since": "10:00", "until": "09:00", "share": 0.5}]}}, r"plant\.roof\.shades\.0.*must come before"),
+        ({"roof": {"shades": [{"since": "08:00", "until": "09:00", "share": 5}]}}, r"plant\.roof\.shades\.0.*share: 5\.0 must be from 0 to 1"),
+        ({"roof": {"soiling": 3}}, r"plant\.roof.*soiling: 3\.0 must be from 0 to 1"),
+        ({"flat0": {"model": "3r3c"}}, r"plant\.flat0\.model: '3r3c'"),
+        ({"flat0": {"walls": {"flat9": 0.1}}}, r"plant\.flat0\.walls: 'flat9': no other zone; there are flat1"),
+        ({"flat0": {"walls": {"flat1": -0.1}}}, r"plant\.flat0\.walls\.flat1: -0\.1: must not be negative"),
+        ({"flat0": {"walls": {"flat1": 0.1}}, "flat1": {"walls": {"flat0": 0.1}}}, r"plant\.flat1\.walls: 'flat0': 'flat0' has this wall"),
+        ({"ahu": {"levels": [0.5, 1]}}, r"plant\.ahu: levels: .* must rise from 0"),
+        ({"ahu": {"coil": {"cop": 0}}}, r"plant\.ahu\.coil\.cop: 0\.0: must be more than 0"),
+        ({"ahu": {"coil": {"serves": ["attic"]}}}, r"plant\.ahu\.coil\.serves: 'attic': no such zone; there are flat0, flat1"),
+        ({"ahu": {"coil": {"recovery": 2}}}, r"plant\.ahu\.coil.*recovery: 2\.0 must be from 0 to 1"),
         ({"flat0": {"occupied": "always"}}, r"plant\.flat0: 'always' is not like"),
         ({"pole0": {"visits": [{"arrives": "soon", "leaves": "07:00", "needs_kwh": 3}]}}, r"plant\.pole0\.visits: arrives: 'soon'"),
         ({"pole0": {"visits": [{"arrives": "06:00", "needs": 3}]}}, r"plant\.pole0\.visits\.0"),
@@ -399,7 +426,9 @@ def test_the_grid_may_be_measured_by_an_inverter() -> None:
 def test_a_mistake_in_an_override_names_part_key_and_value(plant, message) -> None:
     devices = {"accu0": ACCU, "pole0": POLE, "sub": profile("meter", METER), "hp0": GEYSER, "flat0": SENSOR}
     devices["tank"] = profile("hot-water-tank", {"power": {"unit": "kW"}})
-    found = site(devices, accu(0), pole(0), heat_pump(0), *zones("hp0", 0))
+    devices |= {"pole1": POLE, "flat1": SENSOR, "roof": profile("pv-inverter", {"power": {"unit": "kW"}})}
+    devices["ahu"] = profile("air-handling-unit", {"power": {"unit": "kW"}})
+    found = site(devices, accu(0), pole(0), pole(1), heat_pump(0), *zones("hp0", 0, 1))
     with pytest.raises(ConfigError, match=message):
         build(found, Course(plant=plant))
 
@@ -480,13 +509,13 @@ class TestInfluences:
         assert plant.devices["pole0"].values["plugged"] == 1.0
         step(plant, 120)
         charger = plant.of_kind(Charger)[0]
-        assert charger.ev.charged_kwh == pytest.approx(2.0)
+        assert charger.cars.charged_kwh == pytest.approx(2.0)
         step(plant, 4 * 60)
         assert plant.devices["pole0"].values["plugged"] == 0.0
-        assert charger.ev.unserved_kwh == pytest.approx(0.0, abs=1e-6)
+        assert charger.cars.unserved_kwh == pytest.approx(0.0, abs=1e-6)
         plant.influences.cars["pole0"] = 90.0  # and another one, which leaves with less than it needs
         step(plant, 5 * 60)
-        assert charger.ev.unserved_kwh > 50
+        assert charger.cars.unserved_kwh > 50
 
     def test_a_car_waits_while_the_charger_is_taken(self) -> None:
         _, plant = self.plants()

@@ -122,7 +122,7 @@ def test_a_newer_file_is_refused_and_left_alone(path, sample):
     with closing(sqlite3.connect(path)) as db:
         db.execute(f"PRAGMA user_version = {store_files.VERSION + 1}")
     for read_only in (False, True):
-        with pytest.raises(StoreError, match=r"newer energyctl \(tables version 2, this one knows 1\)"):
+        with pytest.raises(StoreError, match=r"newer energyctl \(tables version 3, this one knows 2\)"):
             Store.open(path, read_only=read_only)
     assert _aside(path) == []
 
@@ -181,7 +181,7 @@ def test_pragmas(store):
         "journal_mode": "wal",
         "synchronous": 2,  # FULL
         "page_size": 4096,
-        "user_version": 1,
+        "user_version": 2,
     }
     assert store._ready().execute("PRAGMA mmap_size").fetchone() in (None, (0,))
 

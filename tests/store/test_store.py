@@ -55,11 +55,19 @@ def test_latest_is_what_was_committed_last_also_when_the_clock_went_back(store, 
     assert store.latest()["m.p"].value == 2.0
 
 
-def test_the_same_point_and_time_again_replaces(store, sample, at):
+def test_the_same_point_and_time_again_is_kept_beside_it(store, sample, at):
     store.commit(Batch((sample("m.p", 0, 1.0),)))
     store.commit(Batch((sample("m.p", 0, 2.0), sample("m.q", 0, 5.0))))
-    assert [s.value for s in store.history("m.p", at(0), at(1))] == [2.0]
-    assert store.stats().samples == 2
+    store.commit(Batch((sample("m.p", 0, 3.0),)))
+    assert [s.value for s in store.history("m.p", at(0), at(1))] == [1.0, 2.0, 3.0]
+    assert store.history("m.p", at(0), at(1))[-1].time == at(0.000002)
+    assert store.latest()["m.p"].value == 3.0
+
+
+def test_the_very_same_sample_again_is_one(store, sample, at):
+    for _ in range(3):
+        store.commit(Batch((sample("m.p", 0, 1.0),)))
+    assert store.stats().samples == 1
 
 
 def test_sequence_counts_commits_and_survives_closing(store, path, sample):

@@ -50,6 +50,8 @@ class Wire:
     """Where the point can be written."""
 
 
+Phases = tuple[float, float, float]
+
 Wires = Mapping[str, Wire]
 """By field: power, soc, setpoint, ..."""
 
@@ -63,7 +65,7 @@ class Part:
     generates: ClassVar[bool] = False
     """Whether it is there to give energy: a single energy counter counts what it is there for."""
 
-    shares: tuple[float, float, float] = (1 / 3, 1 / 3, 1 / 3)
+    shares: Phases = (1 / 3, 1 / 3, 1 / 3)
     """Of its power on each phase."""
     power_factor: ClassVar[float] = 0.97
 
@@ -86,12 +88,25 @@ class Part:
     def step(self, now: Moment) -> None:
         """Move on by a piece of time and set `power_kw`."""
 
+    @property
+    def phases_kw(self) -> Phases:
+        """Power on each phase [kW]."""
+        one, two, three = self.shares
+        return self.power_kw * one, self.power_kw * two, self.power_kw * three
+
     def count(self, hours: float) -> None:
-        """Let the energy counters follow the power of the step that has just ended."""
-        if self.power_kw > 0:
-            self.imported_kwh += self.power_kw * hours
+        """Let the energy counters follow the power of the step that has just ended; neither ever runs backwards."""
+        self._counted(self.power_kw, hours)
+
+    def _counted(self, power_kw: float, hours: float) -> None:
+        if power_kw > 0:
+            self.imported_kwh += power_kw * hours
         else:
-            self.exported_kwh -= self.power_kw * hours
+            self.exported_kwh -= power_kw * hours
+
+    def counter(self, kwh: float) -> float:
+        """What a counter of it shows that has counted so much [kWh]."""
+        return kwh
 
     def states(self) -> dict[str, float]:
         """Its states by quantity, as they appear in a trace row."""

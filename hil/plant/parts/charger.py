@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import MutableMapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Protocol
+
+from pydantic import ConfigDict, with_config
 
 from energyctl.core.errors import ConfigError
 from hil.plant.ev import EvParams, EvState, Visit, come_and_go, ev_step, missing_kwh, present
+from hil.plant.fleet import FleetParams
 
 from .base import Moment, Part, Wires
 
@@ -16,22 +20,106 @@ GUEST_STAYS = timedelta(hours=4)
 """A car that a stimulus sends leaves after this, or when the next one is due."""
 
 
+@with_config(ConfigDict(extra="forbid"))
+@dataclass(frozen=True, slots=True)
+class ChargerParams(EvParams):
+    """A charger with the same cars every day (`visits`), or a fleet of cars, each as it happens to come."""
+
+    fleet: FleetParams | None = None
+
+
+class Cars(Protocol):
+    """Who comes to a charger."""
+
+    @property
+    def there(self) -> int:
+        """Cars at its connectors."""
+        ...
+
+    @property
+    def charged_kwh(self) -> float:
+        """What these have got."""
+        ...
+
+    @property
+    def missing_kwh(self) -> float:
+        """What these still need."""
+        ...
+
+    @property
+    def unserved_kwh(self) -> float:
+        """What those that have left were missing."""
+        ...
+
+    def prepare(self, local: datetime) -> None:
+        """Have those there who have come before the first step."""
+
+    def receive(self, needs_kwh: float, local: datetime) -> bool:
+        """Let one in that was sent; False when no connector is free."""
+        ...
+
+    def charge(self, limit_a: float, now: Moment) -> float:
+        """The power of a step under a limit [kW]."""
+        ...
+
+
+class Visitors:
+    """The same cars every day."""
+
+    def __init__(self, params: EvParams) -> None:
+        self._usual = self._params = params
+        self.ev = EvState()
+
+    @property
+    def there(self) -> int:
+        return int(self.ev.visit is not None)
+
+    @property
+    def charged_kwh(self) -> float:
+        return self.ev.charged_kwh
+
+    @property
+    def missing_kwh(self) -> float:
+        return missing_kwh(self._params, self.ev)
+
+    @property
+    def unserved_kwh(self) -> float:
+        return self.ev.unserved_kwh
+
+    def prepare(self, local: datetime) -> None:
+        self.ev = EvState(present(self._usual, local))
+
+    def receive(self, needs_kwh: float, local: datetime) -> bool:
+        if present(self._params, local) is not None:
+            return False
+        until = local + GUEST_STAYS
+        guest = Visit(f"{local:%H:%M}", f"{until:%H:%M}", needs_kwh)
+        self._params = replace(self._usual, visits=(*self._usual.visits, guest))
+        return True
+
+    def charge(self, limit_a: float, now: Moment) -> float:
+        self.ev = come_and_go(self._params, self.ev, now.local)
+        if self._params is not self._usual and self.ev.visit != len(self._usual.visits):
+            self._params = self._usual
+        self.ev, power_kw = ev_step(self._params, self.ev, limit_a, now.hours)
+        return power_kw
+
+
 class Charger(Part):
     """A charger; `own_limit_a` holds when nobody limits it."""
 
     turn = 2
     power_factor = 0.998
 
-    def __init__(self, part_id: str, wires: Wires, params: EvParams) -> None:
+    def __init__(self, part_id: str, wires: Wires, params: ChargerParams) -> None:
         super().__init__(part_id, wires)
         self.params = params
         self.shares = _SHARES[params.phases]
-        self._cars = params
-        self.ev = EvState()
+        self.cars: Cars = Visitors(params)
         self.limit_a = params.own_limit_a
 
     def prepare(self, now: Moment) -> None:
-        self.ev = EvState(present(self.params, now.local))
+        self.cars.prepare(now.local)
         limit = self.wires.get("limit")
         if limit is not None:
             limit.device.set(limit.name, self.params.own_limit_a)
@@ -39,48 +127,43 @@ class Charger(Part):
     def receive(self, cars: MutableMapping[str, float], local: datetime) -> None:
         """Let a car in that was sent here (to the part or its device), once the charger is free; it is taken out of `cars`."""
         name = next((name for name in self.names if name in cars), None)
-        if name is None or present(self._cars, local) is not None:
-            return
-        until = local + GUEST_STAYS
-        guest = Visit(f"{local:%H:%M}", f"{until:%H:%M}", cars.pop(name))
-        self._cars = replace(self.params, visits=(*self.params.visits, guest))
+        if name is not None and self.cars.receive(cars[name], local):
+            del cars[name]
+
+    def obey(self, now: Moment) -> float:
+        """The limit in force [A]."""
+        self.limit_a = self.told("limit", now.time, self.params.own_limit_a)
+        return self.limit_a
 
     def step(self, now: Moment) -> None:
-        self.ev = come_and_go(self._cars, self.ev, now.local)
-        if self._cars is not self.params and self.ev.visit != len(self.params.visits):
-            self._cars = self.params
-        self.limit_a = self.told("limit", now.time, self.params.own_limit_a)
-        self.ev, self.power_kw = ev_step(self._cars, self.ev, self.limit_a, now.hours)
-
-    @property
-    def missing_kwh(self) -> float:
-        """What the car that is there still needs."""
-        return missing_kwh(self._cars, self.ev)
+        self.power_kw = self.cars.charge(self.obey(now), now)
 
     def states(self) -> dict[str, float]:
+        cars = self.cars
         return {
-            "connected": float(self.ev.visit is not None),
-            "charged_kwh": self.ev.charged_kwh,
-            "missing_kwh": self.missing_kwh,
-            "unserved_kwh": self.ev.unserved_kwh,
+            "connected": float(cars.there > 0),
+            "cars": float(cars.there),
+            "charged_kwh": cars.charged_kwh,
+            "missing_kwh": cars.missing_kwh,
+            "unserved_kwh": cars.unserved_kwh,
             "limit_a": self.limit_a,
         }
 
     def quantities(self) -> dict[str, float]:
-        there = float(self.ev.visit is not None)
+        charged = self.cars.charged_kwh
         return {
-            "connected": there,
-            "charged": self.ev.charged_kwh,
-            "session_energy": self.ev.charged_kwh,
+            "connected": float(self.cars.there > 0),
+            "charged": charged,
+            "session_energy": charged,
             "rated_power": self.params.own_limit_a * self.params.volts * self.params.phases / 1000,
         }
 
     def condition(self) -> tuple[str, ...]:
-        if self.ev.visit is None:
+        if not self.cars.there:
             return ("available", "free", "a", "idle", "standby", "off")
         if self.power_kw:
             return ("charging", "c", "running", "on")
-        waiting = ("suspended_evse", "suspended", "paused") if self.missing_kwh else ("finishing", "suspended_ev")
+        waiting = ("suspended_evse", "suspended", "paused") if self.cars.missing_kwh else ("finishing", "suspended_ev")
         return (*waiting, "connected", "occupied", "preparing", "b", "idle", "standby", "off")
 
 

@@ -51,7 +51,7 @@ class HeatPump(Part):
         demands = [self._demand(now, index) for index in range(len(self.wing.rooms))]
         most = gathered(self.params, self.heat.power_kw, now.seconds)
         self.heat = heat_pump_step(self.params, self.mode, now.weather, demands, most)
-        self.wing.warm(now, self.heat.heat_kw)
+        self.wing.heat(self.heat.heat_kw)
         self.power_kw = self.heat.power_kw
 
     def _demand(self, now: Moment, index: int) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hil.plant.generation import PvParams, available_kw, pv_power
+from hil.plant.generation import PvFlow, PvParams, pv_step
 
 from .base import Moment, Part, Wires
 
@@ -16,21 +16,29 @@ class Roof(Part):
     def __init__(self, part_id: str, wires: Wires, params: PvParams) -> None:
         super().__init__(part_id, wires)
         self.params = params
-        self.available_kw = 0.0
+        self.flow = PvFlow(0.0, 0.0, 0.0, 0.0, 0.0)
 
     def prepare(self, now: Moment) -> None:
         limit = self.wires.get("limit")
         if limit is not None:
             limit.device.set(limit.name, 1.0)
-        self.available_kw = available_kw(self.params, now.weather, now.local)
-        self.power_kw = -self.available_kw
+        self._shine(now, 1.0)
 
     def step(self, now: Moment) -> None:
-        self.available_kw = available_kw(self.params, now.weather, now.local)
-        self.power_kw = pv_power(self.params, self.available_kw, self.told("limit", now.time, 1.0))
+        self._shine(now, self.told("limit", now.time, 1.0))
+
+    def _shine(self, now: Moment, limit: float) -> None:
+        self.flow = pv_step(self.params, now.weather, limit, now.local)
+        self.power_kw = self.flow.power_kw
+
+    @property
+    def available_kw(self) -> float:
+        """What the inverter could give without a limit [kW]."""
+        return self.flow.available_kw
 
     def states(self) -> dict[str, float]:
-        return {"available_kw": self.available_kw}
+        flow = self.flow
+        return {"available_kw": flow.available_kw, "clipped_kw": flow.clipped_kw, "curtailed_kw": flow.curtailed_kw}
 
     def quantities(self) -> dict[str, float]:
         return {"rated_power": self.params.rated_kw, "available_power": self.available_kw}

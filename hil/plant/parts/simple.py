@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 from pydantic import ConfigDict, with_config
 
-from .base import Moment, Part, Wires
+from hil.plant.meters import MeterParams
+
+from .base import Moment, Part, Phases, Wires
 
 BASE = "base"
 """The part that is everything which has no meter of its own."""
@@ -53,21 +55,38 @@ class Switched(Part):
 
 
 class Meter(Part):
-    """A meter that sees other parts; it draws nothing itself. The grid meter sees them all."""
+    """A meter that sees other parts; it draws nothing itself. The grid meter sees them all.
+
+    `per_phase` its phases are those of its parts, else shares of the sum.
+    """
 
     turn = 9
     electric = False
     shares = (0.36, 0.33, 0.31)
 
-    def __init__(self, part_id: str, seen: Sequence[Part]) -> None:
+    def __init__(self, part_id: str, params: MeterParams, seen: Sequence[Part]) -> None:
         super().__init__(part_id, {})
-        self.seen = tuple(seen)
+        self.params, self.seen = params, tuple(seen)
 
     def prepare(self, now: Moment) -> None:
         self.step(now)
 
     def step(self, now: Moment) -> None:
         self.power_kw = sum(part.power_kw for part in self.seen)
+
+    @property
+    def phases_kw(self) -> Phases:
+        if not self.params.per_phase:
+            return super().phases_kw
+        wired = [part.phases_kw for part in self.seen]
+        return sum(kw[0] for kw in wired), sum(kw[1] for kw in wired), sum(kw[2] for kw in wired)
+
+    def count(self, hours: float) -> None:
+        for power_kw in self.phases_kw if self.params.per_phase else (self.power_kw,):
+            self._counted(power_kw, hours)
+
+    def counter(self, kwh: float) -> float:
+        return kwh % self.params.rollover_kwh
 
     def condition(self) -> tuple[str, ...]:
         return ("ok", "normal", "on", "running")

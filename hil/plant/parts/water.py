@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 from pydantic import ConfigDict, with_config
 
 from hil.plant.boiler import BoilerFlow, BoilerInputs, BoilerParams, BoilerState, boiler_step
-from hil.plant.pool import PoolFlow, PoolInputs, PoolParams, PoolState, next_day, pool_step, wanted_heat
+from hil.plant.pool import PoolFlow, PoolInputs, PoolParams, PoolState, must_filter, next_day, pool_step, wanted_heat
 from hil.plant.tank import TankFlow, TankParams, calls_for_heat, draw_for, full, stored_kwh, tank_step
 from hil.plant.water import WaterFlow, WaterParams, WaterState, by_level, water_step
 
@@ -132,6 +133,8 @@ class PoolPartParams(PoolParams):
 
     own_setpoint_c: float = 26.0
     open_hours: str = "Mo-Su 08:00-20:00"
+    catches_up: bool = False
+    """Before the day ends its own control makes up for the hours of filtering that are missing."""
 
 
 class Pool(Part):
@@ -152,13 +155,19 @@ class Pool(Part):
         self._covered, self._air_c = not self._open.cover(now.local), now.weather.temp_c
 
     def _told(self, now: Moment) -> float:
-        self.on = bool(self.told("switch", now.time, float(self._filter.cover(now.local))))
+        self.on = bool(self.told("switch", now.time, float(self._filters(now))))
         return self.told("setpoint", now.time, self.params.own_setpoint_c)
 
+    def _filters(self, now: Moment) -> bool:
+        midnight = now.local.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
+        left_h = (midnight - now.local) / timedelta(hours=1)
+        late = self.params.catches_up and must_filter(self.params, self.state, left_h)
+        return late or self._filter.cover(now.local)
+
     def step(self, now: Moment) -> None:
-        setpoint = self._told(now)
         if self._day != now.local.toordinal():
             self._day, self.state = now.local.toordinal(), next_day(self.state)
+        setpoint = self._told(now)
         self._covered, self._air_c = not self._open.cover(now.local), now.weather.temp_c
         heat = wanted_heat(self.params, self.state.water_c, setpoint)
         inputs = PoolInputs(now.weather.temp_c, now.weather.ghi_w_m2, self._covered, self.on, heat)

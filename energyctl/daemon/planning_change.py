@@ -1,0 +1,42 @@
+"""What a configuration would change, as a document that commands print: lines, devices, points, and who the devices are."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from energyctl.config.change import Change, compare, differences
+from energyctl.config.site import Site
+
+from .asking import Answer
+
+
+def plan_document(old: Site | None, new: Site, held: Collection[str] = ()) -> dict[str, Any]:
+    """The plan from `old` (None: nothing has been accepted yet) to `new`. `held`: the points that are ours now."""
+    change = compare(old, new) if old is not None else Change(tuple(sorted(new.devices)), (), {}, (), ())
+    leaving = {*change.left, *(name for name in new.devices if new.modes[name] != "control")}
+    return {
+        "site": new.id,
+        "lines": [str(line) for line in differences(old, new)] if old is not None else [],
+        "new": list(change.new),
+        "gone": list(change.gone),
+        "replaced": dict(change.replaced),
+        "reconnected": list(change.reconnected),
+        "kept": list(change.kept),
+        "handed_back": sorted(point for point in held if point.partition(".")[0] in leaving),
+        "stay_held": sorted(point for point in held if point.partition(".")[0] not in leaving),
+        "identities": {},
+    }
+
+
+def with_identities(
+    document: dict[str, Any], answers: Mapping[str, Answer], expected: Mapping[str, str | None]
+) -> dict[str, Any]:
+    """The plan with what the devices say of themselves; who says something else than before is named as replaced."""
+    identities = {}
+    for name, answer in sorted(answers.items()):
+        before = expected.get(name)
+        identities[name] = {"says": answer.says, "error": answer.error, "expected": before}
+        if before and answer.says and before != answer.says and name not in document["new"]:
+            document["replaced"].setdefault(name, f"says it is '{answer.says}', it was '{before}'")
+    return {**document, "identities": identities}
