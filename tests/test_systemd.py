@@ -46,5 +46,7 @@ def test_it_hands_back_and_is_watched():
     start = re.search(r"^ExecStart=.* -m energyctl\.daemon (\S+)$", text, re.M)
     stop = re.search(r"^ExecStopPost=.* -m energyctl\.daemon\.handback (\S+)$", text, re.M)
     assert start and stop and start.group(1) == stop.group(1)
+    again = re.search(r"^ExecReload=.* -m energyctl\.cli config apply (\S+)$", text, re.M)
+    assert again and again.group(1) == start.group(1)
     watchdog = int(re.search(r"^WatchdogSec=(\d+)$", text, re.M).group(1))
     assert watchdog + 40 <= 60, "a hang must be over, hand-back included, within the lease"

@@ -29,6 +29,9 @@ from energyctl.core.errors import GarbledError, LinkError, LinkTimeout
 from .options import BIT_TABLES, Table
 
 MOST_WRITTEN = 123
+MOST_BUFFERED = 65_536
+"""Bytes that may have come in and not been looked at; the library's own bound, one frame, throws answers away that come with
+others (copies, late ones) in one piece."""
 _ACCEPTED = 5
 BUSY = frozenset({_ACCEPTED, 6})
 
@@ -120,6 +123,7 @@ class Connection:
             return self._client
         self.drop()
         client = self._wire.client(self._packet, self._connection)
+        client.ctx.max_buffer_size = MOST_BUFFERED
         try:
             async with asyncio.timeout(self._timeout_s):
                 connected = await client.connect()

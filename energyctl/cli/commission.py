@@ -99,7 +99,11 @@ class _Walk:
         if not self._yes and not typer.confirm(f"  {point}: {would}, for some seconds?", default=False, err=True):
             return False
         self._say(f"  {point}: {would} ...")
-        found = client.ask(self._socket, "commission-move", point=point)["findings"]
+        try:
+            found = client.ask(self._socket, "commission-move", point=point)["findings"]
+        except client.RefusedByDaemon as refused:
+            self._say(f"  {refused}")
+            return False
         self._show(found)
         findings += found
         return True

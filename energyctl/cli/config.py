@@ -11,11 +11,20 @@ from energyctl.core.errors import ConfigError
 
 from .groups import group
 from .output import print_json, print_table
-from .where import JsonOption
+from .where import JsonOption, StateOption
 
-app = group("Check a site file, show it, or print its schema for editors.", "energyctl config validate site.yaml")
+app = group(
+    "Check a site file, show it, put it in force, go back, or print its schema.", "energyctl config validate site.yaml"
+)
 
 SiteArgument = Annotated[Path, typer.Argument(help="Site file.", metavar="SITE")]
+ReplaceOption = Annotated[
+    list[str] | None, typer.Option("--replace", help="This id means another device from now on.", metavar="ID")
+]
+AbandonOption = Annotated[
+    list[str] | None,
+    typer.Option("--abandon", help="This device may leave although it cannot be handed back.", metavar="ID"),
+]
 
 
 @app.command()
@@ -68,6 +77,124 @@ def show(site: SiteArgument, json: JsonOption = False) -> None:
         print_json(summary)
         return
     _print(summary)
+
+
+@app.command()
+def diff(
+    site: SiteArgument,
+    against: Annotated[
+        str, typer.Option(help="Another site file, or 'running': what is in force.", metavar="FILE")
+    ] = "running",
+    state: StateOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Show the values in which a site file differs from what is in force, or from another file.
+
+    \b
+    Example:
+      energyctl config diff site.yaml
+    """
+    from .config_change import compared
+
+    lines = compared(site, against, state)
+    if json:
+        print_json({"same": not lines, "lines": lines})
+    else:
+        typer.echo("\n".join(lines) or "no differences")
+
+
+@app.command()
+def plan(
+    site: SiteArgument,
+    online: Annotated[bool, typer.Option("--online", help="Ask the devices concerned who they are.")] = False,
+    state: StateOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Say what a site file would change, and change nothing.
+
+    \b
+    Example:
+      energyctl config plan site.yaml --online
+    """
+    from .config_change import plan_of, print_plan
+
+    found = plan_of(site, online, state)
+    if json:
+        print_json(found)
+    else:
+        print_plan(site, found)
+
+
+@app.command()
+def apply(
+    site: SiteArgument,
+    replace: ReplaceOption = None,
+    abandon: AbandonOption = None,
+    state: StateOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Put a site file in force: the running daemon takes it as a whole, or keeps what it has and says why.
+
+    \b
+    Example:
+      energyctl config apply site.yaml
+    """
+    from .config_change import apply as put_in_force
+
+    _say(put_in_force(site, replace or (), abandon or (), state), json)
+
+
+@app.command()
+def rollback(
+    site: SiteArgument,
+    to: Annotated[int | None, typer.Option(help="Number of the configuration; the one before.", metavar="N")] = None,
+    replace: ReplaceOption = None,
+    abandon: AbandonOption = None,
+    state: StateOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Go back to a configuration of before. The site file stays as it is, and is not taken by a restart.
+
+    \b
+    Example:
+      energyctl config rollback site.yaml --to 3
+    """
+    from .config_change import rollback as go_back
+
+    _say(go_back(site, to, replace or (), abandon or (), state), json)
+
+
+@app.command()
+def versions(site: SiteArgument, state: StateOption = None, json: JsonOption = False) -> None:
+    """List the configurations that were accepted; the last 20 are kept.
+
+    \b
+    Example:
+      energyctl config versions site.yaml
+    """
+    from .config_change import versions_of
+
+    found = versions_of(site, state)
+    if json:
+        print_json(found)
+        return
+    rows = [(one["number"], one["time"][:19], one["who"], one["how"], one["hash"][:12]) for one in found]
+    print_table((">number", "accepted (UTC)", "by", "how", "content"), rows)
+
+
+def _say(result: dict[str, Any], json: bool) -> None:
+    if json:
+        print_json(result)
+        return
+    if not result["changed"]:
+        typer.echo(f"nothing to change; number {result['number']} is in force")
+        return
+    typer.echo(f"number {result['number']} is in force; {result['missed_cycles']} cycles missed")
+    for key, words in (("handed_back", "handed back"), ("reconnected", "connected anew"), ("new", "new")):
+        if result.get(key):
+            typer.echo(f"  {words}: {', '.join(result[key])}")
+    if result.get("left_aside"):
+        typer.echo(f"the site file says something else and is left as it is; what is in force: {result['file']}")
 
 
 def _print(summary: dict[str, Any]) -> None:

@@ -90,6 +90,7 @@ def _devices(where: Where) -> list[dict[str, Any]]:
 
 
 def _described(device: dict[str, Any], profile: Profile) -> dict[str, Any]:
+    writes = device.get("writes_today", {})
     return {
         **device,
         "maker": profile.vendor,
@@ -108,6 +109,8 @@ def _described(device: dict[str, Any], profile: Profile) -> dict[str, Any]:
                 "minimum": point.minimum,
                 "maximum": point.maximum,
                 "choices": dict(point.choices),
+                "memory": spec.memory,
+                "writes_today": writes.get(f"{device['device']}.{name}", 0),
                 "note": spec.note,
             }
             for name, spec in profile.points.items()
@@ -123,9 +126,18 @@ def _print(described: dict[str, Any]) -> None:
             typer.echo(f"  {line}")
     typer.echo("")
     print_table(
-        ("point", "unit", "access", ">from", ">to", "values", "note"),
+        ("point", "unit", "access", ">from", ">to", "values", ">writes today", "note"),
         [
-            (p["point"], p["unit"], p["access"], _plain(p["minimum"]), _plain(p["maximum"]), _values(p), p["note"])
+            (
+                p["point"],
+                p["unit"],
+                p["access"],
+                _plain(p["minimum"]),
+                _plain(p["maximum"]),
+                _values(p),
+                p["writes_today"] or None,
+                "; ".join(word for word in ("kept in flash" if p["memory"] == "flash" else "", p["note"]) if word),
+            )
             for p in described["points"]
         ],
     )

@@ -6,7 +6,6 @@ dead one left is handed back from the journal. Whoever supervises may start a da
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
 import time
@@ -15,7 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
-from energyctl.control import estop as file
+from energyctl.core import estop_file as file
 from energyctl.core.errors import AlreadyRunning, ConfigError, DaemonDown, StoreError
 from energyctl.core.people import user_name
 from energyctl.daemon.paths import StatePaths
@@ -146,6 +145,8 @@ def _by_hand_back(where: Where) -> dict[str, str]:
     """Without a daemon: from the journal, with the site file that we are told or that it ran with last."""
     if not where.paths.store.exists():
         return {}
+    import asyncio
+
     from energyctl.daemon.returning import handback, remembered
 
     site = where.site or remembered(where.paths)

@@ -20,7 +20,7 @@ from .lazy import root
 
 COMMANDS = {
     "init": ("energyctl.cli.init", "Write a commented site file to begin with."),
-    "config": ("energyctl.cli.config", "Check a site file, show it, or print its schema for editors."),
+    "config": ("energyctl.cli.config", "Check a site file, show it, put it in force, go back."),
     "commission": ("energyctl.cli.commission", "Try every device before it may be controlled."),
     "run": ("energyctl.cli.run", "Control a site."),
     "handback": ("energyctl.cli.handback", "Give back whatever a dead daemon left on a site's devices."),

@@ -20,6 +20,7 @@ from . import client
 from .groups import group
 from .output import local_time, print_json, print_table
 from .readings import open_store
+from .values import show_number
 from .where import JsonOption, SiteOption, StateOption, Where, find
 
 TAKEN_OVER_S = 130.0
@@ -92,6 +93,23 @@ def explain(site: SiteOption = None, state: StateOption = None, json: JsonOption
     else:
         timezone = _timezone(where)
         typer.echo("\n".join(in_words(plan, lambda time: local_time(time, timezone)[5:16])))
+        for line in _overruled(where):
+            typer.echo(line)
+
+
+def _overruled(where: Where) -> list[str]:
+    """Where the running site does not do what the plan wants, and whose reason that is."""
+    try:
+        held = client.ask(where.paths.socket, "status")["held"]
+    except DaemonDown:
+        return []
+    return [
+        f"{point}: the plan wants {show_number(one['value'], now['unit'])}, but {now['source']} has it at "
+        f"{show_number(now['value'], now['unit'])}: {now['reason']}."
+        for point, now in held.items()
+        for one in now["instead_of"]
+        if one["source"].startswith("plan:")
+    ]
 
 
 def _current(where: Where) -> Plan:

@@ -68,6 +68,16 @@ def _print_stored(answer: dict[str, Any]) -> None:
         print_table(("point", ">found there", "since"), rows)
 
 
+def _why(held: dict[str, Any]) -> str:
+    """The reason of what is held, with what others want instead."""
+    others = [f"{show_number(one['value'], held['unit'])} by {one['source']}" for one in held["instead_of"]]
+    return f"{held['reason']} (instead of {', '.join(others)})" if others else str(held["reason"])
+
+
+def _answers(device: dict[str, Any]) -> str:
+    return "yes" if device["answers"] else "-" if device["mode"] == "off" else "NO"
+
+
 def _print_running(answer: dict[str, Any]) -> None:
     grid = show_number(answer["grid_kw"], "kW")
     typer.echo(f"{answer['name']} ({answer['site']}): {answer['mode']}, guided by {answer['guided_by']}")
@@ -83,9 +93,9 @@ def _print_running(answer: dict[str, Any]) -> None:
         typer.echo(f"  the plan cannot meet: {'; '.join(answer['plan_not_met'])} (see 'energyctl plan explain')")
     typer.echo("")
     print_table(
-        ("device", "answers", "profile", "writes"),
+        ("device", "answers", "profile", "mode", "writes"),
         [
-            (d["device"], "yes" if d["answers"] else "NO", d["profile"], d["writes_blocked"] or "allowed")
+            (d["device"], _answers(d), d["profile"], d["mode"], d["writes_blocked"] or "allowed")
             for d in answer["devices"]
         ],
     )
@@ -93,7 +103,7 @@ def _print_running(answer: dict[str, Any]) -> None:
     print_table(
         ("held point", ">value", "by", "effect", ">lease", "why"),
         [
-            (p, show_number(h["value"], h["unit"]), h["source"], h["effect"], f"{h['lease_s']:.0f} s", h["reason"])
+            (p, show_number(h["value"], h["unit"]), h["source"], h["effect"], f"{h['lease_s']:.0f} s", _why(h))
             for p, h in answer["held"].items()
         ],
     )

@@ -14,7 +14,6 @@ from typing import Annotated
 
 import typer
 
-from energyctl.config.snapshot import site_id
 from energyctl.core.errors import ConfigError
 from energyctl.daemon.paths import StatePaths, state_dir
 
@@ -51,6 +50,8 @@ def find(site: Path | None, state: Path | None) -> Where:
     if state is not None:
         return Where(StatePaths(state), site)
     if site is not None:
+        from energyctl.config.snapshot import site_id
+
         return Where(state_dir(site_id(site)), site)
     if os.environ.get("STATE_DIRECTORY"):
         return Where(state_dir("site"))

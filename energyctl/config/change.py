@@ -16,7 +16,7 @@ from energyctl.core.driver import Link, Scalar
 from .problems import is_secret
 from .site import Site
 from .snapshot import plainly
-from .yaml_source import dotted, read_yaml
+from .yaml_source import dotted
 
 MANNER = frozenset(
     {"timeout", "gap", "priority", "subscribe", "cov_lifetime", "local_address", "local_port", "user", "password"}
@@ -72,9 +72,9 @@ def compare(old: Site, new: Site) -> Change:
     )
 
 
-def differences(old: Site, new: Site) -> list[Line]:
-    """The values of two site files that are not the same, in the order of the old one."""
-    before, after = (dict(_flat(read_yaml(site.path).data, ())) for site in (old, new))
+def differences(old: Any, new: Any) -> list[Line]:
+    """The values in which the plain data of two site files differ, in the order of the old one."""
+    before, after = dict(_flat(old, ())), dict(_flat(new, ()))
     return [
         Line(path, before.get(path), after.get(path))
         for path in dict.fromkeys((*before, *after))

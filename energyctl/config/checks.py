@@ -152,7 +152,9 @@ def read_ramps(points: Points, limits: Mapping[str, PointLimit]) -> dict[str, fl
         seconds = PER.get(time.strip())
         if seconds is None:
             unit = _difference(points.by_id[name])
-            points.report.add(("safety", "limits", name, "ramp"), f"write it per s, min or h: '10 {unit}/min'", limit.ramp)
+            points.report.add(
+                ("safety", "limits", name, "ramp"), f"write it per s, min or h: '10 {unit}/min'", limit.ramp
+            )
         elif (change := _change(points, name, "ramp", amount, limit.ramp)) is not None:
             found[name] = change / seconds
     return found

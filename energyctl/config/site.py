@@ -112,9 +112,9 @@ class PointLimit(Section):
     ramp: Annotated[
         str | None, Field(description="fastest change; a faster one goes in steps", examples=["10 kW/min"])
     ] = None
-    min_on: Annotated[Seconds | None, Field(description="least time that a switch stays on; a number is on above 0")] = (
-        None
-    )
+    min_on: Annotated[
+        Seconds | None, Field(description="least time that a switch stays on; a number is on above 0")
+    ] = None
     min_off: Annotated[Seconds | None, Field(description="least time that a switch stays off")] = None
 
     @property

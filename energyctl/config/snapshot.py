@@ -1,8 +1,9 @@
 """A copy of a site file and of the files it names that means the same for ever, whatever becomes of the originals.
 
 A file is named by a value in one of the sections `NAMING` that looks like a file name and is a file. It is copied beside the
-site file under the hash of its content, and the copy of the site file names that. Secrets are never copied: files that hold
-one are named by their full path. So the copied site file's text says all that the configuration is, and its hash names it.
+site file under the hash of its content, and the copy of the site file names that. Not copied but named by their full path are
+files that hold a secret, and the tariff's, which are read again whenever they change: prices are data, not configuration. So
+the copied site file's text says all that the configuration is, and its hash names it.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from .yaml_source import MAX_BYTES, Node, YamlPath, parse_yaml, read_yaml
 SITE = "site.yaml"
 FILES = "files"
 NAMING = ("tariff", "resources", "connections", "devices", "secrets")
+NOT_COPIED = ("tariff", "secrets")
 MAX_FILE_BYTES = 50_000_000
 _FILE_NAME = re.compile(r".*\.[A-Za-z][A-Za-z0-9]{0,9}|.*/.*")
 _PRIVATE = re.compile(r"_key$")
@@ -46,6 +48,11 @@ class Snapshot:
     def hash(self) -> str:
         """Names the configuration: SHA-256 of the text, which names every other file by its content."""
         return hashlib.sha256(self.text.encode()).hexdigest()
+
+    @property
+    def data(self) -> Any:
+        """The site file's plain data, with copied files by their content."""
+        return parse_yaml(self.text, str(self.source)).data
 
     def write(self, folder: Path) -> Path:
         """Put the copy into `folder`/hash, whole and on disk when this returns; gives its site file. Raises OSError."""
@@ -85,7 +92,7 @@ def take(path: Path) -> Snapshot:
         name = base / str(node.value)
         if not _names_a_file(where, node.value, name):
             continue
-        if where[0] == "secrets" or _PRIVATE.search(str(where[-1])):
+        if where[0] in NOT_COPIED or _PRIVATE.search(str(where[-1])):
             edits[node.span] = str(name)
             continue
         content = _content(name)

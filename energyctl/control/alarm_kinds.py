@@ -70,7 +70,7 @@ _TABLE = (
         _C,
         "The power at the grid connection is not known, so its limits cannot be kept; the battery rests.",
         "Look at the grid meter first: power, cable, and whether what it shows moves.",
-        follows=_AWAY,
+        follows=(*_AWAY, "implausible"),
     ),
     AlarmKind(
         "implausible",

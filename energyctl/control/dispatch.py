@@ -152,9 +152,14 @@ class Dispatcher:
     def compare(self, image: ProcessImage) -> None:
         """Hold what is in effect against what the devices show now: did somebody else change it?"""
         self.wear.look(image, self.held)
-        for _, holding in sorted(self.held.items()):
-            if holding.effect is Effect.EFFECTIVE and (detail := self._changed(holding.setpoint, image)):
+        for point, holding in sorted(self.held.items()):
+            if holding.effect is not Effect.EFFECTIVE:
+                continue
+            if detail := self._changed(holding.setpoint, image):
                 self._overruled(holding, detail)
+            elif holding.overruled and self._quiet(holding):
+                self.held[point] = replace(holding, overruled=0)
+                self._alarms.clear("overruled", point, self._clock.now())
         for point, (until, _) in list(self._yielding.items()):
             if self._clock.monotonic() > until + LOOK_AGAIN_S:  # nobody has wanted it since
                 self._yield_no_more(point)
@@ -183,6 +188,10 @@ class Dispatcher:
             if _differs(device, sample, value):
                 return _found(device, part, value, sample, setpoint.point, "now shows")
         return ""
+
+    def _quiet(self, holding: Holding) -> bool:
+        """Whether nobody else has changed it for long enough to forget that somebody has."""
+        return self._clock.monotonic() - holding.overruled_at >= HOLD_OFF_S
 
     def _overruled(self, holding: Holding, detail: str) -> None:
         now_s, point = self._clock.monotonic(), holding.setpoint.point
@@ -393,8 +402,7 @@ class Dispatcher:
     def _effective(self, setpoint: Setpoint, value: float | None) -> None:
         holding = self.held[setpoint.point]
         self._yield_no_more(setpoint.point)
-        quiet = self._clock.monotonic() - holding.overruled_at >= HOLD_OFF_S
-        overruled = 0 if quiet else holding.overruled
+        overruled = 0 if self._quiet(holding) else holding.overruled
         self.held[setpoint.point] = replace(holding, effect=Effect.EFFECTIVE, tries=1, overruled=overruled)
         self._ours[setpoint.point] = [setpoint.value, *([] if value is None else [value])]
         self._record(JournalKind.WRITTEN, setpoint, value)

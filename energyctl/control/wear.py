@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 
 from energyctl.core.clock import Clock
 from energyctl.core.driver import Device
-from energyctl.core.points import Point, ProcessImage
+from energyctl.core.points import Access, Point, ProcessImage
 from energyctl.core.records import Past
 
 from .gate import LastWrite, PointLimits, is_on
@@ -60,8 +60,8 @@ class Wear:
 
     def refit(self, devices: Mapping[str, Device], limits: Mapping[str, PointLimits]) -> None:
         """These are the devices and limits from now on; what points have been through stays."""
-        self._limits = limits
         self._points: dict[str, Point] = {k: p for device in devices.values() for k, p in device.points.items()}
+        self._limits = {k: limit for k, limit in limits.items() if self._points[k].access is Access.READ_WRITE}
         flash = {
             f"{device.id}.{name}"
             for device in devices.values()

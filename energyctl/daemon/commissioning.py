@@ -15,13 +15,13 @@ from energyctl.config.site import Site
 from energyctl.control.alarms import Alarms
 from energyctl.control.commissioned import Records
 from energyctl.control.dispatch import Dispatcher
-from energyctl.control.gate import check
+from energyctl.control.gate import NOT_NOW, check
 from energyctl.control.leases import Effect
 from energyctl.control.nudge import Nudge, nudge
 from energyctl.control.setpoints import base_load
 from energyctl.control.trials import Trials
 from energyctl.core.clock import Clock
-from energyctl.core.errors import ConfigError
+from energyctl.core.errors import ConfigError, GateRefused
 from energyctl.core.findings import Finding, Verdict, quantity
 from energyctl.core.points import Setpoint
 from energyctl.core.records import JournalEntry, JournalKind
@@ -110,7 +110,9 @@ class Commissioning:
         return _shown(self._looked[device])
 
     async def move(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """Move the output "point" a little, see what comes of it, and hand it back; with "dry", only say how."""
+        """Move the output "point" a little, see what comes of it, and hand it back; with "dry", only say how. Raises
+        GateRefused when it may not be moved just now.
+        """
         point = str(request["point"])
         resource, binding = self._output(point)
         found = nudge(resource, binding, self._site.points[point], self._limits[point], self._controller.image)
@@ -185,6 +187,8 @@ class Commissioning:
         until = self._clock.monotonic() + TAKEN_S + EFFECT_S
         wish = self._trials.move(point, step.value, f"commissioning: is {resource.id} as it should be?", until)
         refusal = check(wish, self._controller.gate_state(), self._clock.monotonic())
+        if refusal is not None and refusal.rule in NOT_NOW:
+            raise GateRefused(f"{point} cannot be tried now: {refusal}")
         if refusal is not None:
             return [_found(point, "write", "wrong", str(refusal))]
         text = await self._taken(wish)
@@ -239,8 +243,9 @@ class Commissioning:
         return {p: Span(min(v), max(v), sum(v) / len(v)) for p, v in seen.items() if v}
 
     async def _gone(self, point: str) -> bool:
-        """Wait until a point is not held any more."""
+        """Have a device handed back, also what did not take effect and would be left alone, until the point is not held."""
         until = self._clock.monotonic() + RETURNED_S
+        await self._dispatcher.let_go(RETURNED_S, [point.partition(".")[0]])
         while point in self._dispatcher.held and self._clock.monotonic() < until:
             await self._a_while()
         return point not in self._dispatcher.held

@@ -10,11 +10,13 @@ from typing import Any
 
 from energyctl.config.site import Site
 from energyctl.control.alarms import Alarms
+from energyctl.control.arbitrate import Verdict
 from energyctl.control.dispatch import Dispatcher
 from energyctl.control.estop import EmergencyStop
+from energyctl.control.leases import Holding, dead_band
 from energyctl.core.clock import Clock
 from energyctl.core.errors import ConfigError, PlanError
-from energyctl.core.points import Sample
+from energyctl.core.points import Point, Sample
 from energyctl.field.acquire import Acquisition
 from energyctl.store import plan_to_json
 
@@ -66,14 +68,7 @@ class Handlers:
         """Everything at a glance."""
         controller, now_s = self._controller, self._clock.monotonic()
         held = {
-            point: {
-                "value": holding.setpoint.value,
-                "unit": self._site.points[point].unit,
-                "source": holding.setpoint.source,
-                "reason": holding.setpoint.reason,
-                "effect": holding.effect.value,
-                "lease_s": round(holding.expires_at - now_s, 1),
-            }
+            point: _held(holding, self._site.points[point], controller.verdicts.get(point), now_s)
             for point, holding in sorted(self._dispatcher.held.items())
         }
         return {
@@ -110,6 +105,7 @@ class Handlers:
     async def devices(self, request: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Every device and how it is."""
         blocked, standing = self._acquisition.blocked(), self._estop.standing
+        today = self._dispatcher.wear.today()
         return [
             {
                 "device": name,
@@ -121,6 +117,7 @@ class Handlers:
                 "errors": self._acquisition.states[name].errors,
                 "mode": self._site.modes[name],
                 "writes_blocked": str(standing) if standing else blocked.get(name) or self._banned(name),
+                "writes_today": {p: n for p, n in today.items() if p.startswith(f"{name}.")},
             }
             for name, device in sorted(self._site.devices.items())
         ]
@@ -191,3 +188,23 @@ class Handlers:
         if point not in self._controller.image:
             raise ConfigError(f"no point '{point}'; 'energyctl point get' lists them all")
         return point
+
+
+def _held(holding: Holding, point: Point, verdict: Verdict | None, now_s: float) -> dict[str, Any]:
+    """What is held of a point: who wants it so and why (now, where it was somebody else who had it written), and what
+    others want instead.
+    """
+    wish = holding.setpoint
+    if verdict is not None and abs(verdict.winner.value - wish.value) <= dead_band(point):
+        wish = verdict.winner
+    wanted = () if verdict is None else (verdict.winner, *verdict.losers)
+    others = [one for one in wanted if one.source != wish.source]
+    return {
+        "value": holding.setpoint.value,
+        "unit": point.unit,
+        "source": wish.source,
+        "reason": wish.reason,
+        "effect": holding.effect.value,
+        "lease_s": round(holding.expires_at - now_s, 1),
+        "instead_of": [{"value": one.value, "source": one.source, "reason": one.reason} for one in others],
+    }

@@ -17,7 +17,7 @@ from energyctl.control.alarms import Alarms
 from energyctl.control.dispatch import Dispatcher
 from energyctl.control.drain import Drain
 from energyctl.control.estop import EmergencyStop
-from energyctl.control.gate import check
+from energyctl.control.gate import GateState, check
 from energyctl.control.leases import Effect
 from energyctl.control.overrides import Override, Overrides
 from energyctl.core.clock import Clock
@@ -114,7 +114,10 @@ class People:
 
     def overrides(self) -> list[dict[str, Any]]:
         """The overrides that stand, and what became of each."""
-        now_s = self._clock.monotonic()
+        now_s, standing = self._clock.monotonic(), self._overrides.standing
+        if not standing:
+            return []
+        state = self._controller.gate_state()
         return [
             {
                 "point": one.point,
@@ -124,9 +127,9 @@ class People:
                 "reason": one.reason,
                 "until": self._overrides.until(one).isoformat(),
                 "left_s": round(one.ends_s - now_s, 1),
-                "effect": self._became(one),
+                "effect": self._became(one, state),
             }
-            for one in self._overrides.standing
+            for one in standing
         ]
 
     async def estop(self, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -215,9 +218,9 @@ class People:
             return Effect.PENDING
         return holding.effect
 
-    def _became(self, one: Override) -> str:
+    def _became(self, one: Override, state: GateState) -> str:
         """The effect of an override, or why the gate refuses it now."""
-        refusal = check(one.setpoint, self._controller.gate_state(), self._clock.monotonic())
+        refusal = check(one.setpoint, state, self._clock.monotonic())
         return self._effect(one.point, one.value).value if refusal is None else str(refusal)
 
     def _note(self, one: Override, text: str) -> None:

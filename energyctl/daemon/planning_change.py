@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Collection, Mapping
+from pathlib import Path
 from typing import Any
 
 from energyctl.config.change import Change, compare, differences
 from energyctl.config.site import Site
+from energyctl.config.snapshot import Snapshot
+from energyctl.config.yaml_source import read_yaml
 
 from .asking import Answer
+
+
+def planned(
+    snapshot: Snapshot, old: Site | None, held: Collection[str] = (), *, resolve_secrets: bool = True
+) -> tuple[Site, dict[str, Any]]:
+    """The site of a snapshot that nobody has accepted yet, and the plan from `old` to it. Raises ConfigError."""
+    with tempfile.TemporaryDirectory(prefix="energyctl-") as folder:
+        new = snapshot.load(Path(folder), resolve_secrets=resolve_secrets)
+        return new, plan_document(old, new, held)
 
 
 def plan_document(old: Site | None, new: Site, held: Collection[str] = ()) -> dict[str, Any]:
@@ -17,7 +30,7 @@ def plan_document(old: Site | None, new: Site, held: Collection[str] = ()) -> di
     leaving = {*change.left, *(name for name in new.devices if new.modes[name] != "control")}
     return {
         "site": new.id,
-        "lines": [str(line) for line in differences(old, new)] if old is not None else [],
+        "lines": _lines(old, new) if old is not None else [],
         "new": list(change.new),
         "gone": list(change.gone),
         "replaced": dict(change.replaced),
@@ -27,6 +40,10 @@ def plan_document(old: Site | None, new: Site, held: Collection[str] = ()) -> di
         "stay_held": sorted(point for point in held if point.partition(".")[0] not in leaving),
         "identities": {},
     }
+
+
+def _lines(old: Site, new: Site) -> list[str]:
+    return [str(line) for line in differences(read_yaml(old.path).data, read_yaml(new.path).data)]
 
 
 def with_identities(

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import tempfile
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -24,9 +23,9 @@ from energyctl.core.points import ProcessImage
 from energyctl.core.records import JournalEntry, JournalKind
 
 from .asking import ask_identities
-from .planning_change import plan_document, with_identities
+from .planning_change import planned, with_identities
 from .server import Handler
-from .starting import Choice, consent, draft
+from .starting import EVERY, Choice, consent, draft
 from .succession import NotHandedBack, Succession
 
 log = logging.getLogger(__name__)
@@ -81,9 +80,9 @@ class Reloader:
     async def plan(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """What the site file in "file" would change; with "online" the devices concerned are asked who they are."""
         snapshot = await self._read(request)
-        site = await asyncio.to_thread(_load_aside, snapshot)
+        held = tuple(self._ground.dispatcher.held)
+        site, document = await asyncio.to_thread(planned, snapshot, self._site, held)
         self._same_site(site)
-        document = plan_document(self._site, site, self._ground.dispatcher.held)
         document |= {"same": snapshot.hash == self._version.hash, "number": self._version.number}
         if not request.get("online"):
             return document
@@ -139,12 +138,11 @@ class Reloader:
     ) -> dict[str, Any]:
         """Put a site in force that has been read and is right."""
         self._same_site(site)
-        self._check_names(site, {*replace, *abandon})
+        self._check_names(site, {*replace, *abandon} - {EVERY})
         if by := self._succession.daemon.place.drain.by:
             raise ConfigError(f"the daemon is being drained by {by} and will end")
         change = compare(self._site, site)
-        consent(change, replace)
-        epochs = {**version.epochs, **dict.fromkeys({*replace, *change.replaced}, version.number)}
+        epochs = {**version.epochs, **dict.fromkeys(consent(change, replace), version.number)}
         version = version.model_copy(update={"epochs": epochs})
         missed = self._succession.daemon.controller.missed
 
@@ -210,11 +208,6 @@ def _names(request: Mapping[str, Any], key: str) -> tuple[str, ...]:
     if not isinstance(names, list | tuple):
         raise ConfigError(f'"{key}" must be a list of device ids')
     return tuple(str(name) for name in names)
-
-
-def _load_aside(snapshot: Snapshot) -> Site:
-    with tempfile.TemporaryDirectory(prefix="energyctl-") as folder:
-        return snapshot.load(Path(folder), resolve_secrets=True)
 
 
 def _hash_of(file: Path) -> str | None:

@@ -12,6 +12,7 @@ import asyncio
 import json
 import logging
 import os
+import resource
 import socket
 import struct
 from collections.abc import Awaitable, Callable, Mapping
@@ -28,6 +29,7 @@ log = logging.getLogger(__name__)
 
 MAX_LINE = 64 * 1024
 LEAST_WATCH_S = 0.05
+MOST_CLIENTS = 200
 Handler = Callable[[Mapping[str, Any]], Awaitable[Any]]
 
 
@@ -66,7 +68,7 @@ class ControlServer:
         self._clients.add(task)
         try:
             user = _user(writer.get_extra_info("socket"))
-            if user is None:
+            if user is None or len(self._clients) > _most_clients():
                 return
             while line := await reader.readline():
                 await self._answer(line, user, writer)
@@ -104,6 +106,12 @@ class ControlServer:
 async def _send(writer: asyncio.StreamWriter, answer: Mapping[str, Any]) -> None:
     writer.write(json.dumps(answer).encode() + b"\n")
     await writer.drain()
+
+
+def _most_clients() -> int:
+    """So many at a time; one more is let go at once, so that clients alone cannot use up the daemon's file descriptors."""
+    allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return min(MOST_CLIENTS, allowed // 2)
 
 
 def _user(connection: socket.socket) -> str | None:

@@ -12,6 +12,7 @@ import logging
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from energyctl.config.accepted import Accepted, Version, next_version
@@ -21,6 +22,10 @@ from energyctl.config.snapshot import Snapshot, take
 from energyctl.core.errors import ConfigError
 
 log = logging.getLogger(__name__)
+
+START = "start"
+EVERY = "*"
+MANY = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,24 +41,42 @@ class Choice:
     """Why the site file was not taken; "" when it was."""
 
 
-def choose(file: Path, accepted: Accepted, replace: Collection[str], who: str, now: datetime) -> Choice:
-    """What to start with. Raises ConfigError when there is nothing to start with."""
+def choose(
+    file: Path,
+    accepted: Accepted,
+    replace: Collection[str],
+    who: str,
+    now: datetime,
+    *,
+    how: str = START,
+    resolve_secrets: bool = True,
+) -> Choice:
+    """What to start with. Raises ConfigError when there is nothing to start with.
+
+    With another `how` than START somebody asks for this file now: also one that was left aside by a rollback is taken.
+    """
+    load = partial(_load, accepted=accepted, resolve_secrets=resolve_secrets)
     current = accepted.current()
+
+    def unchanged(why: str) -> Choice:
+        assert current is not None
+        return Choice(accepted.load(current, resolve_secrets=resolve_secrets), current, False, untaken=why)
+
     try:
         snapshot = take(file)
         if current is None:
-            site = _load(snapshot, accepted)
-            return Choice(site, draft(accepted, snapshot, who, "first start", now), True)
+            site = load(snapshot)
+            return Choice(site, draft(accepted, snapshot, who, how, now), True)
         if snapshot.hash == current.hash:
-            return Choice(_load(snapshot, accepted), current, False)
-        if snapshot.hash == current.left_aside:
-            return _unchanged(accepted, current, f"number {current.number} was gone back to instead")
-        new = _load(snapshot, accepted)
+            return Choice(load(snapshot), current, False)
+        if snapshot.hash == current.left_aside and how == START:
+            return unchanged(f"number {current.number} was gone back to instead")
+        new = load(snapshot)
     except ConfigError as error:
         if current is None:
             raise
-        return _unchanged(accepted, current, str(error))
-    return _succeed(accepted, current, snapshot, new, replace, who, now)
+        return unchanged(str(error))
+    return _succeed(accepted, current, snapshot, new, replace, who, how, now, resolve_secrets)
 
 
 def _succeed(
@@ -63,21 +86,23 @@ def _succeed(
     new: Site,
     replace: Collection[str],
     who: str,
+    how: str,
     now: datetime,
+    resolve_secrets: bool,
 ) -> Choice:
     try:
-        before = accepted.load(current, resolve_secrets=True)
+        before = accepted.load(current, resolve_secrets=resolve_secrets)
     except ConfigError as error:
         log.warning("number %d cannot be read any more, the site file takes its place: %s", current.number, error)
-        return Choice(new, draft(accepted, snapshot, who, "start", now, replace), True)
+        return Choice(new, draft(accepted, snapshot, who, how, now, set(replace) - {EVERY}), True)
     if before.id != new.id:
-        return Choice(new, draft(accepted, snapshot, who, "start", now, new.devices), True)
+        return Choice(new, draft(accepted, snapshot, who, how, now, new.devices), True)
     change = compare(before, new)
     try:
-        consent(change, replace)
+        replaced = consent(change, replace)
     except ConfigError as error:
         return Choice(before, current, False, untaken=str(error))
-    version = draft(accepted, snapshot, who, "start", now, {*replace, *change.replaced})
+    version = draft(accepted, snapshot, who, how, now, replaced)
     return Choice(new, version, True, before, change)
 
 
@@ -89,19 +114,20 @@ def draft(
     return next_version(accepted.versions(), blank, sorted(replaced))
 
 
-def consent(change: Change, replace: Collection[str]) -> None:
-    """Raises ConfigError naming every id that means another device, and has not been said to."""
-    missing = [f"{name}: another device behind the same id: {text}" for name, text in change.replaced.items()]
-    unsaid = [line for line, name in zip(missing, change.replaced, strict=True) if name not in replace]
-    if unsaid:
-        say = " ".join(f"--replace {name}" for name in change.replaced)
+def consent(change: Change, replace: Collection[str]) -> frozenset[str]:
+    """The ids that mean another device from now on; in `replace`, "*" is whatever the change brings.
+
+    Raises ConfigError naming every id that means another device, and has not been said to.
+    """
+    told = {*replace, *(change.replaced if EVERY in replace else ())} - {EVERY}
+    if change.replaced.keys() - told:
+        unsaid = [f"{n}: another device behind the same id: {t}" for n, t in change.replaced.items() if n not in told]
+        names = [EVERY] if len(change.replaced) > MANY else change.replaced
+        say = " ".join(f"--replace '{name}'" if name == EVERY else f"--replace {name}" for name in names)
         raise ConfigError([*unsaid, f"if that is meant: energyctl config apply SITE {say}"])
+    return frozenset(told)
 
 
-def _unchanged(accepted: Accepted, current: Version, why: str) -> Choice:
-    return Choice(accepted.load(current, resolve_secrets=True), current, False, untaken=why)
-
-
-def _load(snapshot: Snapshot, accepted: Accepted) -> Site:
+def _load(snapshot: Snapshot, accepted: Accepted, resolve_secrets: bool) -> Site:
     accepted.write(snapshot)
-    return snapshot.load(accepted.folder, resolve_secrets=True)
+    return snapshot.load(accepted.folder, resolve_secrets=resolve_secrets)

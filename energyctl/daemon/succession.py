@@ -79,10 +79,10 @@ class Succession:
         first.place.starts.begin()
         await first.load_plan()
         await first.start_planner()
-        self._serve()
-        await self._server.start()
         for name, device in first.site.devices.items():
             ground.acquisition.add(device, first.site.modes[name] == "off")
+        self._serve()
+        await self._server.start()
         ground.poll(first.site, first.site.devices)
         first.begin()
         if isinstance(ground.clock, LockstepClock):

@@ -5,8 +5,8 @@ minute apart), all points of a device that are due in one go. A device that does
 with the reason, is not written to, and is asked for all of them again after a wait that doubles up to `BACK_OFF_CAP_S`;
 after three failures in a row it is quarantined: it counts as lost. A driver that fails in a way it should not counts as a
 device that does not answer: whatever one device sends, the others are not disturbed. Before a device may be written to it
-must say it is who its profile says it is; that is asked again whenever it comes back. `latest` always holds a sample for
-every point.
+must say it is who its profile says it is; that is asked again whenever it comes back, and once in a slow period. `latest`
+always holds a sample for every point.
 """
 
 from __future__ import annotations
@@ -39,6 +39,8 @@ class DeviceState:
     identity: str | None = None
     identity_error: str | None = None
     """Why it may not be written to as far as its identity goes; None when that is in order."""
+    identified_s: float = 0.0
+    """When it was last asked who it is, on `Clock.monotonic()`."""
     reads: int = 0
     errors: int = 0
     off: bool = False
@@ -194,7 +196,8 @@ class Acquisition:
 
     async def _read(self, device: Device, driver: Driver, due: Sequence[str], state: DeviceState) -> bool:
         try:
-            if state.identity is None:
+            again_s = slow_period(self._period_s)
+            if state.identity is None or self._clock.monotonic() - state.identified_s >= again_s:
                 await self._identify(device, driver, state)
             samples = await driver.read(due)
         except LinkError as error:
@@ -214,6 +217,7 @@ class Acquisition:
     async def _identify(self, device: Device, driver: Driver, state: DeviceState) -> None:
         """Ask a device who it is, for people to see; where the profile has a probe, hold the answer against it."""
         probe, said = device.profile.identity, ""
+        state.identified_s = self._clock.monotonic()
         state.identity_error = None
         if isinstance(driver, Identifies):
             try:

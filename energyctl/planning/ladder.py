@@ -59,6 +59,8 @@ def guide(
         return Guidance(Level.RULE, "there is no plan yet")
     age = (now - plan.issued_at).total_seconds()
     step = plan.step_at(now)
+    if step is None and age < 0:
+        return Guidance(Level.RULE, "the last plan begins later: the clock was set back")
     if step is None or age > LAST_PLAN_MAX_S:
         return Guidance(Level.RULE, f"the last plan is {age / 60:.0f} min old")
     if age <= 2 * every_s:

@@ -26,6 +26,8 @@ from .common import IDLE_KW, MARGIN, Kind, planned
 
 _LOSS_PER_H = 2e-4
 """Self-discharge, about 0.5 % a day."""
+_FULL, _SLOW = 0.995, 0.1
+"""Batteries take less and less over the last tenth. What is tracked must be taken, or a limit that counts on it breaks."""
 
 
 class Battery(Kind):
@@ -116,7 +118,7 @@ class Battery(Kind):
             measured_kw=measured,
             planned_kw=target.value if target else 0.0,
             least_kw=-self.max_discharge if soc > self.reserve else 0.0,
-            most_kw=self.max_charge if soc < 1.0 else 0.0,
+            most_kw=self.max_charge * min(1.0, max(0.0, (_FULL - soc) / _SLOW)),
             order=0,
             may_track=True,
         )

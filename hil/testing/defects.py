@@ -214,13 +214,6 @@ def _by_wall_clock(healthy: Any) -> Any:
     return sleep_until
 
 
-def _never_changed(healthy: Any) -> Any:
-    async def was_changed(*args: Any) -> bool:
-        return False
-
-    return was_changed
-
-
 def _nobody_above(healthy: Any) -> Any:
     async def commanded(*args: Any) -> str:
         return ""
@@ -384,7 +377,7 @@ DEFECTS: Mapping[str, Defect] = {
     ),
     "takes-any-answer": Defect(
         "whatever arrives on a Modbus connection is taken for the answer to the last question",
-        "devices that count as lost, or values that cannot be, on a line that doubles or delays",
+        "an alarm device-lost that must not be raised on a line that doubles; late answers are told by their length as well",
         {
             "drivers.modbus.tcp:TcpWire.passed": _taken_for_ours,
             "drivers.modbus.connection:Connection._give_up_on": _idle,
@@ -426,7 +419,7 @@ DEFECTS: Mapping[str, Defect] = {
         {
             "energyctl.control.dispatch:Dispatcher.doubt": _idle,
             "energyctl.control.dispatch:Dispatcher.compare": _idle,
-            "energyctl.control.dispatch:Dispatcher._was_changed": _never_changed,
+            "energyctl.control.dispatch:Dispatcher._was_changed": _never,
         },
     ),
     "ignores-priorities": Defect(

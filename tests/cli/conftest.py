@@ -77,6 +77,7 @@ DEVICES = [
         "profile": profile,
         "link": "plant-room",
         "answers": name != "inverter",
+        "mode": "control",
         "identity": None,
         "reads": 12,
         "errors": 0,

@@ -85,7 +85,13 @@ def test_show(cli, daemon, state, site, as_text):
 
 
 def test_explain(cli, daemon, state, site):
+    held = {"value": 25.0, "unit": "°C", "source": "guard:frost hp.set", "reason": "frost protection: hp.air is 4.0 °C"}
+    others = [{"value": 20.0, "source": "plan:office", "reason": "plan: heat"}]
+    daemon.answers["status"] = {"held": {"hp.set": {**held, "instead_of": others}, "hp.two": {**held, "instead_of": []}}}
     daemon.answers["plan"] = plan_to_json(_plan())
+    out = cli("plan", "explain", "--state", state, "--site", site).out
+    text = "hp.set: the plan wants 20 °C, but guard:frost hp.set has it at 25 °C: frost protection: hp.air is 4.0 °C."
+    assert text in out and "hp.two" not in out
     assert "01-14 08:00 to 01-14 09:00 takes 10.0 kWh" in cli("plan", "explain", "--state", state, "--site", site).out
     told = cli("plan", "explain", "--state", state, "--json").json
     assert [span["energy_kwh"] for span in told["spans"]] == [10.0, -4.0]

@@ -215,6 +215,7 @@ STATUS = {
             "reason": "dear hours",
             "effect": "effective",
             "lease_s": 58.0,
+            "instead_of": [{"value": 1.0, "source": "rule:battery", "reason": "rest"}],
         }
     },
     "alarms": [],
@@ -225,7 +226,7 @@ def test_status(cli, daemon, state):
     daemon.answers["status"] = {**STATUS, "devices": daemon.answers["devices"]}
     result = cli("status", "--state", state)
     assert (result.code, result.err) == (0, "")
-    for words in ("Town hall (hall): control, guided by plan", "-3.25 kW", "-5 kW", "dear hours", "no alarms"):
+    for words in ("Town hall (hall): control, guided by plan", "-3.25 kW", "-5 kW", "dear hours", "instead of 1 kW by rule:battery", "no alarms"):
         assert words in result.out
     assert (
         next(line for line in result.out.splitlines() if line.startswith(" inverter") or "inverter" in line).split()[1]
@@ -240,7 +241,8 @@ def test_status_shows_alarms(cli, daemon, state):
         "subject": "meter",
         "text": "no answer for 5 s",
         "raised_at": "2026-01-14T06:00:00+00:00",
-        "cleared_at": None,
+        "severity": "critical",
+        "acknowledged_by": "",
     }
     daemon.answers["status"] = {**STATUS, "devices": [], "alarms": [alarm]}
     assert "no answer for 5 s" in cli("status", "--state", state).out

@@ -6,9 +6,10 @@ from datetime import timedelta
 
 import pytest
 
-from energyctl.core.durations import parse_duration, words
 from energyctl.cli.values import parse_value, show_value
-from energyctl.cli.where import find, site_id
+from energyctl.cli.where import find
+from energyctl.config.snapshot import site_id
+from energyctl.core.durations import parse_duration, words
 from energyctl.core.errors import ConfigError
 from energyctl.core.points import Point
 

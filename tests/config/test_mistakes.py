@@ -304,6 +304,27 @@ MISTAKES = {
         "safety.limits.heatpump.zone1_setpoint.step",
         ("unit 'kW' does not fit", "K"),
     ),
+    "ramp without a time": Mistake(
+        "{min: 15 °C, max: 30 °C}",
+        "{ramp: 2 K}",
+        "ramp: 2 K",
+        "safety.limits.heatpump.zone1_setpoint.ramp",
+        ("write it per s, min or h", "'10 K/min'"),
+    ),
+    "ramp in the wrong unit": Mistake(
+        "{min: 15 °C, max: 30 °C}",
+        "{ramp: 2 kW/min}",
+        "ramp: 2 kW/min",
+        "safety.limits.heatpump.zone1_setpoint.ramp",
+        ("unit 'kW' does not fit", "K"),
+    ),
+    "least time on that is a week": Mistake(
+        "{min: 15 °C, max: 30 °C}",
+        "{min_on: 7 d}",
+        "min_on: 7 d",
+        "safety.limits.heatpump.zone1_setpoint.min_on",
+        ("0 s to 24 h",),
+    ),
     "interlock that is no condition": Mistake(
         "storage.soc > 105 %",
         "storage is empty",

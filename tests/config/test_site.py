@@ -92,6 +92,25 @@ def test_limits_safety_goals_planner(site: Site) -> None:
     assert (settings.use, settings.every_s, settings.horizon_s, settings.step_s) == ("scipy", 900.0, 129_600.0, 900)
 
 
+@pytest.mark.parametrize(
+    ("written", "ramps", "dwells"),
+    [
+        ("{ramp: 3 K/min}", {"heatpump.zone1_setpoint": 0.05}, {}),
+        (
+            "{ramp: 3 K/h, min_on: 10 min}",
+            {"heatpump.zone1_setpoint": 3 / 3600},
+            {"heatpump.zone1_setpoint": (600.0, 0.0)},
+        ),
+        ("{min_on: 10 min, min_off: 5 min}", {}, {"heatpump.zone1_setpoint": (600.0, 300.0)}),
+    ],
+)
+def test_how_fast_and_how_often_a_point_may_change(
+    spoil: Spoil, written: str, ramps: dict[str, float], dwells: dict[str, tuple[float, float]]
+) -> None:
+    site = load_site(spoil("{min: 15 °C, max: 30 °C}", written))
+    assert site.safety.point_ramps == pytest.approx(ramps) and site.safety.point_dwells == dwells
+
+
 def test_comfort(site: Site) -> None:
     office = site.view.comfort["office"]
     monday_ten = datetime(2026, 1, 12, 8, 0, tzinfo=UTC)

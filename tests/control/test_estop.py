@@ -8,8 +8,9 @@ import pytest
 
 from energyctl.control.alarms import Alarms
 from energyctl.control.drain import Drain
-from energyctl.control.estop import EmergencyStop, Pressed, clear, press, pressed_at
+from energyctl.control.estop import EmergencyStop
 from energyctl.core.clock import LiveClock
+from energyctl.core.estop_file import Pressed, clear, press, pressed_at
 from energyctl.core.points import ProcessImage
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)

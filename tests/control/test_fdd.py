@@ -58,9 +58,10 @@ NATURAL = ("kW", "°C")
 class Day:
     """The town hall's rules over a made-up course."""
 
-    def __init__(self, hands=lambda: set()):
+    def __init__(self, hands=set):
         self.s = 0.0
-        self.alarms = Alarms(monotonic=lambda: self.s)
+        self.told = []
+        self.alarms = Alarms(self.told.append, lambda: self.s)
         self.rounds = Rounds(SITE, self.alarms, hands)
         self.luck = Random(1)
         self.imported = 1000.0
@@ -71,12 +72,13 @@ class Day:
         while self.s - begun <= hours * H:
             t = self.s - begun
             self.imported += step_s / H * 12.0
-            values = {**WELL, "meter.energy_import": self.imported, "meter.energy_export": 50.0}
+            time = MIDNIGHT + timedelta(hours=start_h, seconds=t)
+            sun = -5.0 if elevation_deg(time, 39.64, 22.42) > 2 else 0.0
+            values = {**WELL, "inverter.power": sun, "meter.energy_import": self.imported, "meter.energy_export": 50.0}
             for point in values:
                 if point in SITE.points and SITE.points[point].unit in NATURAL and values[point]:
                     values[point] += self.luck.uniform(-0.01, 0.01)
             values.update(course(t))
-            time = MIDNIGHT + timedelta(hours=start_h, seconds=t)
             samples = {
                 p: Sample(p, time, v) if v is not None else Sample.bad(p, time, "gone") for p, v in values.items()
             }
@@ -100,7 +102,7 @@ def constant(**points):
 
 
 def jumps(name, before, after, at_s):
-    return lambda t: {name: before + t / H if t < at_s else after + t / H}
+    return lambda t: {name: (before if t < at_s else after) + 12 * t / H}
 
 
 def car(power_kw, limit=16.0):
@@ -162,7 +164,7 @@ def warm_up(t):
 
 
 FINE = [
-    ("nothing at all", 0, 24, lambda t: {"inverter.power": -5.0 if 6 * H < t < 17 * H else 0.0}),
+    ("nothing at all", 0, 24, lambda t: {}),
     ("a roof that is held down", 10, 2, constant(inverter__power=0.0, inverter__power_limit=0.0)),
     ("a roof under thick clouds", 10, 2, constant(inverter__power=-0.6)),
     ("a roof at night, and what its inverter takes", 0, 2, constant(inverter__power=0.02)),
@@ -173,11 +175,11 @@ FINE = [
     ("a car on a high mains voltage", 9, 0.2, car(16 * 0.69 * 1.09)),
     ("a room that warms up", 5, 3.5, lambda t: {**warm_up(t), "heatpump.power": 19.9}),
     ("a room that is off while the plant rests", 5, 3, room(18.0, 20.0, 5.0)),
-    ("a setpoint that moves", 5, 3, room(18.4, lambda t: 20.0 if t < 1.8 * H else 18.5, 19.5)),
+    ("a setpoint that has just moved", 5, 2, room(18.4, lambda t: 18.5 if t < 1.2 * H else 20.0, 19.5)),
     ("a charger with nothing to do", 0, 10, constant(charger__power=0.0)),
-    ("a missed reading now and then", 0, 2, lambda t: {"heatpump.zone1_temp": None if t % 600 < 60 else 20 + t / 1e5}),
+    ("a missed reading now and then", 9, 2, lambda t: {"heatpump.zone1_temp": None if t % 600 < 60 else 20 + t / 1e5}),
     ("a phase that exports by sun", 11, 1, constant(meter__power_l2=-2.0)),
-    ("a counter that starts again", 9, 2, jumps("meter.energy_import", 99990.0, 1.0, 1.5 * H)),
+    ("a counter that starts again", 9, 2, jumps("meter.energy_import", 99980.0, 0.0, 1.5 * H)),
     ("a heat pump that runs long", 9, 3, lambda t: {"heatpump.power": 15.0 if t % 1800 < 1200 else 0.0}),
 ]
 
@@ -185,9 +187,7 @@ FINE = [
 @pytest.mark.parametrize(("about", "start", "hours", "course"), FINE, ids=[f[0] for f in FINE])
 def test_what_is_all_right_is_not_told(about, start, hours, course):
     day = Day().run(start, hours, course)
-    assert day.found - {("energy-mismatch", "meter.energy_import")} == set(), day.alarms.standing
-    if "counter" not in about:
-        assert day.found == set()
+    assert day.told == []
 
 
 def test_every_rule_has_its_kind_its_case_and_a_series_that_it_finds():
@@ -209,9 +209,10 @@ def test_a_hand_on_something_else_hides_nothing():
 
 def test_time_in_which_nobody_could_tell_does_not_count_as_time_that_it_lasted():
     def seen_now_and_then(t):
-        return {**car(16 * 0.69 + 2.5)(t), **({"charger.power": None} if t % 120 < 60 else {})}
+        return {**car(16 * 0.69 + 2.5)(t), **({"charger.power": None} if t % 170 < 60 else {})}
 
-    assert Day().run(9, 1, seen_now_and_then).found & {("ev-not-following", "charger.power")} == set()
+    assert ("ev-not-following", "charger.power") not in Day().run(9, 1, seen_now_and_then, step_s=10.0).found
+    assert ("ev-not-following", "charger.power") in Day().run(9, 1, car(16 * 0.69 + 2.5), step_s=10.0).found
 
 
 def test_an_alarm_ends_when_what_was_wrong_does():

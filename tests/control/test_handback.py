@@ -1,7 +1,13 @@
 """Which points are handed back together, and what happens when the old value is unknown or not taken."""
 
+from dataclasses import replace
+
+import pytest
+
 from energyctl.control.handback import group_of, groups, hand_back
 from energyctl.core.driver import Written
+from energyctl.core.errors import DeviceRefused, LinkTimeout
+from energyctl.core.profile import IdentityProbe
 
 
 def test_a_command_is_one_group_and_the_rest_stand_alone(devices):
@@ -25,6 +31,53 @@ async def test_a_restore_that_does_not_take_is_not_called_done(driver, devices):
         devices["bat"], driver, group_of(devices["bat"], "set"), {"bat.set": 7.0, "bat.enable": 0.0, "bat.timer": 0.0}
     )
     assert not result.ok and result.detail == "not restored: bat.set is 12.0 instead of 7"
+
+
+def asked(driver, devices, says):
+    """The battery with a profile that knows its name, and a driver that can ask for it."""
+
+    async def identify(device):
+        if isinstance(says, Exception):
+            raise says
+        return says
+
+    driver.identify = identify
+    probe = IdentityProbe(contains="Battery 3")
+    return replace(devices["bat"], profile=devices["bat"].profile.model_copy(update={"identity": probe}))
+
+
+@pytest.mark.parametrize(
+    ("says", "detail"),
+    [
+        ("ACME Inverter", "not touched: bat says it is 'ACME Inverter', the profile expects 'Battery 3'"),
+        ("", "not touched: bat says it is '', the profile expects 'Battery 3'"),
+        (
+            DeviceRefused("bat", "identity", "illegal address"),
+            "not touched: bat does not say who it is: identity: bat refused: illegal address",
+        ),
+        (LinkTimeout("bat", "no answer"), "bat: no answer; its own timer will end our command"),
+    ],
+)
+async def test_a_device_that_is_another_one_by_now_is_not_touched(driver, devices, says, detail):
+    bat = asked(driver, devices, says)
+    result = await hand_back(bat, driver, group_of(bat, "set"), {"bat.set": 7.0, "bat.enable": 0.0}, [12.0])
+    assert not result.ok and result.detail == detail and driver.log == []
+
+
+async def test_a_device_that_is_itself_is_handed_back(driver, devices):
+    bat = asked(driver, devices, "Acme BATTERY 3 v2")
+    result = await hand_back(bat, driver, group_of(bat, "set"), {"bat.set": 7.0, "bat.enable": 0.0}, [12.0])
+    assert result.ok and driver.log == [("bat.enable", 0.0), ("bat.set", 7.0)]
+
+
+async def test_all_that_somebody_else_has_set_is_left_and_nothing_is_written(driver, devices):
+    driver.values |= {"bat.set": 20.0}
+    result = await hand_back(devices["bat"], driver, group_of(devices["bat"], "set"), {"bat.set": 7.0}, [12.0, 12.3])
+    assert result.ok and driver.log == []
+    assert result.detail == (
+        "released, not restored: bat.set shows 20 kW, which is neither ours (12 or 12.3) nor what was found (7), "
+        "so somebody else has set it"
+    )
 
 
 async def test_a_slot_that_still_holds_us_is_not_called_released(driver, devices):

@@ -19,3 +19,13 @@ def test_a_ban_covers_a_point_a_device_or_everything_and_refuses_by_its_own_name
     assert (refusal is not None) == banned
     if refusal is not None:
         assert str(refusal) == "refused by rule 'estop': pressed at 10:00"
+
+
+@pytest.mark.parametrize(
+    ("source", "banned"), [("plan:battery", True), ("rule:office", True), ("rule:car", False), ("operator:jo", False)]
+)
+def test_a_ban_of_sources_refuses_those_alone(source, banned):
+    ban = Ban("clock", {"*": "it was set"}, ("plan:", "rule:office"))
+    wish = Setpoint("bat.set", 5.0, Rank.OPTIMIZER, source, "because", 10.0)
+    refusal = check(wish, GateState({"bat.set": POINT}, {}, bans=(ban,)), 0.0)
+    assert (refusal.rule if refusal else None) == ("clock" if banned else None)

@@ -51,9 +51,7 @@ class Watched:
     def __init__(self, wall=NOW, newest=None, synchronised=False) -> None:
         self.hands, self.alarms, self.synchronised = Hands(wall), Alarms(), synchronised
         resources = (Scheduled(), Unscheduled())
-        self.trust = ClockTrust(
-            self.hands, self.alarms, resources, newest, 60.0, 300.0, lambda: self.synchronised
-        )
+        self.trust = ClockTrust(self.hands, self.alarms, resources, newest, 60.0, 300.0, lambda: self.synchronised)
 
     def go(self, by: timedelta, set_by: timedelta = timedelta(0)) -> bool:
         """Whether it is trusted after so long, having been set right away."""
@@ -82,7 +80,9 @@ def test_at_the_start(wall, newest, synchronised, trusted):
     assert (begin(wall, 5.0, MADE, newest, synchronised).doubt is None) == trusted
 
 
-@pytest.mark.parametrize(("jump_s", "trusted"), [(0, True), (59, True), (61, False), (-59, True), (-61, False), (3600, False)])
+@pytest.mark.parametrize(
+    ("jump_s", "trusted"), [(0, True), (59, True), (61, False), (-59, True), (-61, False), (3600, False)]
+)
 def test_a_jump_is_what_the_two_clocks_differ_by(jump_s, trusted):
     before = begin(NOW, 0.0, MADE, None, False)
     after = look(before, NOW + timedelta(seconds=3600 + jump_s), 3600.0, MADE, 60.0, 300.0, False)
@@ -128,7 +128,9 @@ def test_a_clock_that_goes_back_further_than_a_day_is_not_believed_on_its_own_wo
 def test_row34_1970_until_the_clock_is_set():
     watched = Watched(datetime(1970, 1, 1, tzinfo=UTC), newest=NOW - H)
     assert not watched.go(2 * H)
-    assert watched.trust.doubt == "the clock is not trusted: it shows 1970-01-01 02:00 UTC, and 2026-11-26 11:00 has been"
+    assert (
+        watched.trust.doubt == "the clock is not trusted: it shows 1970-01-01 02:00 UTC, and 2026-11-26 11:00 has been"
+    )
     assert [(alarm.name, alarm.subject) for alarm in watched.alarms.standing] == [("clock", "site")]
     assert not watched.go(4 * M, NOW + H - watched.hands.wall)
     assert watched.go(2 * M)

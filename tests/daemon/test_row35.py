@@ -130,7 +130,7 @@ async def test_row35_generated_commands(bench):
     await bench.start("--strategy", "rules")
     await bench.running()
     luck = random.Random(35)
-    for _ in range(count(3510, quick=5, full=100)):
+    for _ in range(count(35, quick=5, full=100)):
         verb = luck.choice((("point", "write"), ("override", "set")))
         more = ("--yes",) if verb[0] == "override" else ()
         words = (

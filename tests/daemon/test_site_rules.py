@@ -128,7 +128,9 @@ def test_an_hour_nobody_looked_is_not_an_hour_at_sixty(start, clock):
     assert not ask(rules, clock, tank=61.0)
 
 
-@pytest.mark.parametrize("text", ["", "{", '{"saved_at": "x"}', '{"saved_at": "2026-01-01T00:00:00Z", "states": {"frost d.set": {"a": 1}}}'])
+@pytest.mark.parametrize(
+    "text", ["", "{", '{"saved_at": "x"}', '{"saved_at": "2026-01-01T00:00:00Z", "states": {"frost d.set": {"a": 1}}}']
+)
 def test_a_file_that_cannot_be_read_is_as_if_it_were_not_there(start, clock, tmp_path, text):
     (tmp_path / "rules.json").write_text(text)
     assert not ask(start(FROST), clock, air=6.0, set=10.0)

@@ -35,8 +35,14 @@ class Faults:
         self.unwritable: dict[str, int] = {}
         """Object → how many more writes it takes."""
         self.flags: dict[str, list[int]] = {}
+        self.dumb: dict[str, float] = {}
+        """Objects of which the next write is carried out and not answered; the device is mute for so long after it [s]."""
         self.poison: set[str] = set()
         """Objects for whose sake a whole request to read many is turned down."""
+
+    def speak(self) -> None:
+        """Answer again."""
+        self.mute = False
 
 
 class App(NormalApplication):  # type: ignore[misc]
@@ -52,6 +58,8 @@ class App(NormalApplication):  # type: ignore[misc]
         await super().indication(apdu)
 
     async def response(self, apdu: Any) -> None:
+        if self._device.faults.mute:
+            return
         await asyncio.sleep(self._device.faults.delay_s)
         await super().response(apdu)
 
@@ -68,6 +76,10 @@ class App(NormalApplication):  # type: ignore[misc]
             if left == 0:
                 raise ExecutionError(errorClass="property", errorCode="writeAccessDenied")
             self._device.faults.unwritable[target] = left - 1
+        silent_s = self._device.faults.dumb.pop(target, None)
+        if silent_s is not None:
+            self._device.faults.mute = True
+            asyncio.get_running_loop().call_later(silent_s, self._device.faults.speak)
         await super().do_WritePropertyRequest(apdu)
         value = apdu.propertyValue.cast_out(type(self.get_object_id(apdu.objectIdentifier).presentValue), null=True)
         self._device.writes.append((target, None if isinstance(value, Null) else float(value), apdu.priority))

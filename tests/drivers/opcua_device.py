@@ -44,6 +44,8 @@ class OpcuaDevice:
         self.writes: list[tuple[str, Any]] = []
         self.refused: dict[str, int] = {}
         """Identifier → how many more writes it takes."""
+        self.slow: dict[str, float] = {}
+        """Identifier → how long after it was carried out its next write is answered [s]."""
         self.reads: list[int] = []
         self.port = 0
         self._loop = asyncio.new_event_loop()
@@ -89,6 +91,7 @@ class OpcuaDevice:
 
     def reset(self) -> None:
         self.refused.clear()
+        self.slow.clear()
         self.number(FIRST)
         self.offer_security(True)
         for identifier in self.nodes:
@@ -140,6 +143,8 @@ class OpcuaDevice:
                     continue
                 one = ua.WriteParameters(NodesToWrite=[item])
                 results += await write(one, user)
+                if results[-1].is_good() and name in self.slow:
+                    await asyncio.sleep(self.slow.pop(name))
                 if results[-1].is_good():
                     if name in self.refused:
                         self.refused[name] -= 1

@@ -14,7 +14,7 @@ import pytest
 
 from drivers import bacnet
 from energyctl.core.clock import LiveClock
-from energyctl.core.driver import Device, Driver, Identifies, Link, Refused, ShowsPriority, Subscribes, Written
+from energyctl.core.driver import Device, Driver, Identifies, Link, Partial, Refused, ShowsPriority, Subscribes, Written
 from energyctl.core.errors import ConfigError, DeviceRefused, LinkError, LinkTimeout
 from energyctl.core.points import Command, Quality, Sample, Write
 from energyctl.core.profile import Profile
@@ -187,6 +187,43 @@ async def test_undoing_puts_our_own_slot_back_and_touches_no_other(rig: BacnetRi
         (valve, 50.0, 10),
     ]
     assert (rig.server.slot(setpoint, 8), rig.server.slot(setpoint, 10)) == (19.0, None)
+
+
+async def broken_off(rig: BacnetRig, at: int, silent_s: float) -> tuple[Any, dict[str, float]]:
+    """A command whose step `at` is carried out and not answered, and how its points differ from before afterwards."""
+    before = {step.point: rig.shown(step.point) for step in rig.command.steps}
+    rig.server.faults.dumb[OBJECT_OF[rig.command.steps[at].point]] = silent_s
+    try:
+        result = await rig.driver.write(rig.command)
+    except LinkError as error:
+        result = error
+    after = {step.point: rig.shown(step.point) for step in rig.command.steps}
+    return result, {point: value for point, value in after.items() if value != before[point]}
+
+
+@pytest.mark.parametrize("at", [0, 1, 2])
+async def test_row45_a_step_without_an_answer_is_undone_with_those_before_it(quick: BacnetRig, at: int) -> None:
+    result, changed = await broken_off(quick, at, TIMEOUT_S / 2)
+    assert isinstance(result, LinkTimeout) and changed == {}
+    assert all(quick.server.slot(OBJECT_OF[step.point], 10) is None for step in quick.command.steps)
+
+
+@pytest.mark.parametrize("at", [0, 1, 2])
+async def test_row45_what_is_stuck_on_a_device_that_fell_silent_is_named(quick: BacnetRig, at: int) -> None:
+    result, changed = await broken_off(quick, at, 60.0)
+    steps = quick.command.steps
+    assert isinstance(result, Partial)
+    assert (result.point, result.stuck) == (steps[at].point, tuple(step.point for step in reversed(steps[: at + 1])))
+    assert set(result.stuck) == set(changed) and "no answer" in result.reason
+
+
+async def test_row45_the_device_shows_what_is_not_undone(quick: BacnetRig, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def idle(*args: Any) -> tuple[str, ...]:
+        return ()
+
+    monkeypatch.setattr("drivers.bacnet.driver.BacnetDriver._undo", idle)
+    _, changed = await broken_off(quick, 1, TIMEOUT_S / 2)
+    assert set(changed) == {step.point for step in quick.command.steps[:2]}
 
 
 async def test_a_higher_slot_holds_and_is_seen(rig: BacnetRig) -> None:

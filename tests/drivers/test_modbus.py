@@ -325,6 +325,13 @@ async def test_an_answer_that_does_not_fit_is_garbled_and_the_next_one_counts(
     assert caplog.records == []  # no traceback out of a callback
 
 
+async def test_an_answer_that_comes_many_times_at_once_is_an_answer() -> None:
+    unit = BenchUnit(holding={at: at for at in range(60)}, mangle=lambda frame: frame * 5)
+    async with Setup(Device("d", words(60)), units={1: unit}) as (driver, _):
+        for _again in range(3):
+            assert values(await driver.read(ids("d", 60))) == [float(at) for at in range(60)]
+
+
 async def test_an_answer_in_pieces_is_an_answer() -> None:
     question = struct.pack(">HHHBBHH", 7, 0, 6, 1, 3, 0, 2)
     answer = struct.pack(">HHHBBBHH", 7, 0, 7, 1, 3, 4, 1, 2)

@@ -22,7 +22,7 @@ from drivers import opcua
 from drivers.opcua.points import Target
 from energyctl.core.clock import LiveClock
 from energyctl.core.driver import Device, Driver, Identifies, Link, Partial, Refused, Subscribes, Written
-from energyctl.core.errors import ConfigError, DeviceRefused, LinkError
+from energyctl.core.errors import ConfigError, DeviceRefused, LinkError, LinkTimeout
 from energyctl.core.points import Access, Command, Quality, Sample, Write
 from energyctl.core.profile import Profile
 from tests.drivers.contract import DriverContract
@@ -326,6 +326,48 @@ async def test_what_could_not_be_read_before_cannot_be_undone(rig: OpcuaRig) -> 
     await rig.refuse_write("fan.running")
     result = await rig.driver.write(rig.command)
     assert result == Partial("fan.running", "BadOutOfRange", ("fan.timeout",))
+
+
+async def broken_off(rig: OpcuaRig, at: int, gone: bool) -> tuple[Any, dict[str, float]]:
+    """A command whose step `at` is carried out and answered too late, or never; and how its points differ afterwards."""
+    before = {step.point: rig.shown(step.point) for step in rig.command.steps}
+    name = NODE_OF[rig.command.steps[at].point]
+    rig.server.slow[name] = 1.5 * TIMEOUT_S
+    task = asyncio.create_task(rig.driver.write(rig.command))
+    while name in rig.server.slow:
+        await asyncio.sleep(0.01)
+    if gone:
+        await rig.wire.cut()
+    try:
+        result: Any = await task
+    except LinkError as error:
+        result = error
+    after = {step.point: rig.shown(step.point) for step in rig.command.steps}
+    return result, {point: value for point, value in after.items() if value != before[point]}
+
+
+@pytest.mark.parametrize("at", [0, 1, 2])
+async def test_row45_a_step_without_an_answer_is_undone_with_those_before_it(quick: OpcuaRig, at: int) -> None:
+    result, changed = await broken_off(quick, at, gone=False)
+    assert isinstance(result, LinkTimeout) and changed == {}
+
+
+@pytest.mark.parametrize("at", [0, 1, 2])
+async def test_row45_what_is_stuck_on_a_server_that_is_gone_is_named(quick: OpcuaRig, at: int) -> None:
+    result, changed = await broken_off(quick, at, gone=True)
+    steps = quick.command.steps
+    assert isinstance(result, Partial)
+    assert (result.point, result.stuck) == (steps[at].point, tuple(step.point for step in reversed(steps[: at + 1])))
+    assert set(result.stuck) == set(changed) and result.reason
+
+
+async def test_row45_the_server_shows_what_is_not_undone(quick: OpcuaRig, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def idle(*args: Any) -> tuple[str, ...]:
+        return ()
+
+    monkeypatch.setattr("drivers.opcua.driver.OpcuaDriver._undo", idle)
+    _, changed = await broken_off(quick, 1, gone=False)
+    assert set(changed) == {step.point for step in quick.command.steps[:2]}
 
 
 async def test_devices_of_one_type_share_a_server_by_prefix(server: OpcuaDevice) -> None:

@@ -139,6 +139,12 @@ async def test_a_device_that_says_it_is_another_is_read_but_not_written_to():
     assert bench.acquisition.blocked() == {"meter": "meter says it is 'Acme M1', the profile expects 'other'"}
 
 
+async def test_a_device_that_another_takes_the_place_of_is_noticed_without_an_outage():
+    bench = Bench(identity={"contains": "Acme"})
+    await bench.until(130, {5: lambda: setattr(bench.meter, "name", "Other X9")})
+    assert "says it is 'Other X9'" in bench.acquisition.blocked()["meter"]
+
+
 async def test_nothing_is_known_before_the_first_poll():
     bench = Bench()
     assert bench.acquisition.image(0)["meter.power"].reason == "not read yet"

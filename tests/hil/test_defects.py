@@ -15,7 +15,7 @@ from energyctl.config import load_profiles
 from energyctl.control import dispatch
 from energyctl.control.alarms import Alarms
 from energyctl.control.dispatch import Dispatcher
-from energyctl.control.gate import GateState, PointLimits, check
+from energyctl.control.gate import GateState, LastWrite, PointLimits, check
 from energyctl.control.leases import Action, ActionKind, Effect, Holding, reconcile
 from energyctl.core.clock import LiveClock
 from energyctl.core.driver import Device
@@ -50,7 +50,7 @@ def refused(value: float, point: Point = POINT, **state) -> str | None:
 
 
 def last(value: float, ago_s: float):
-    return {"bat.set": SimpleNamespace(value=value, changed_at=100.0 - ago_s)}
+    return {"bat.set": LastWrite(value, 100.0 - ago_s)}
 
 
 def wire_value() -> float:

@@ -319,7 +319,7 @@ class TestAirHandler:
         air = Deferrable(
             id="air", power="ahu.draw", switch="ahu.boost", draws="2 kW", runs="1 h", between="02:00-05:00"
         )
-        air_only = {"flat1": {"air_kwh_k": 0.2}}  # so light that it moves in several pieces a minute
+        air_only = {"flat1": {"air_kwh_k": 0.04}}  # so light that it moves in several pieces a minute
         plant = air_only | {"air": {"hours": "00:00-24:00", "fan_m3_h": 200.0, "flush_m3_h": 600.0, **said}}
         return world(devices, air, heat_pump(0), *zones("hp0", 0, 1), plant=plant, hour=hour)
 

@@ -50,3 +50,10 @@ def test_old_means_are_forgotten():
 
 def test_an_unknown_point_has_no_series():
     assert History(["a"]).series("b") is None and History(["a"]).series("a") is None
+
+
+def test_row32_means_of_a_clock_that_was_ahead_are_forgotten_when_it_is_right_again():
+    history = History(["a"])
+    feed(history, [1.0] * 4, START + timedelta(days=365))
+    feed(history, [2.0] * 7)
+    assert history.series("a") == Series(START, 900, (2.0, 2.0))

@@ -6,7 +6,7 @@ import os
 import sqlite3
 import subprocess
 import sys
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -125,6 +125,38 @@ def test_a_newer_file_is_refused_and_left_alone(path, sample):
         with pytest.raises(StoreError, match=r"newer energyctl \(tables version 3, this one knows 2\)"):
             Store.open(path, read_only=read_only)
     assert _aside(path) == []
+
+
+@pytest.mark.parametrize("killed_at", ["CREATE TABLE past", "PRAGMA user_version", None])
+def test_a_file_of_version_1_is_brought_up_to_date_as_a_whole_or_not_at_all(
+    path, entry, sample, monkeypatch, killed_at
+):
+    with Store.open(path) as store:
+        store.commit(Batch((sample("m.p", 0, 1.0),), (entry(JournalKind.OWN, "bat.set", 7.0),)))
+    with closing(sqlite3.connect(path)) as db:
+        db.executescript("DROP TABLE past; PRAGMA user_version = 1")
+
+    class Killed(BaseException):
+        pass
+
+    class Dying(sqlite3.Connection):
+        def execute(self, statement, *more):
+            result = super().execute(statement, *more)
+            if killed_at is not None and statement.strip().startswith(killed_at) and statement.strip() != killed_at:
+                raise Killed
+            return result
+
+    connect = sqlite3.connect
+    with monkeypatch.context() as patch:
+        patch.setattr(sqlite3, "connect", lambda *args, **more: connect(*args, **{"factory": Dying, **more}))
+        with suppress(Killed):
+            Store.open(path).close()
+    with closing(sqlite3.connect(path)) as db:
+        version = db.execute("PRAGMA user_version").fetchone()[0]
+        tables = {row[0] for row in db.execute("SELECT name FROM sqlite_master")}
+    assert (version, "past" in tables) == ((2, True) if killed_at is None else (1, False))
+    with Store.open(path) as store:
+        assert store.opened_note == "" and store.pasts() == [] and [item.point for item in store.owned()] == ["bat.set"]
 
 
 def test_damage_found_while_running_is_survived(store, path, entry, sample, monkeypatch):

@@ -10,7 +10,7 @@ import pytest
 from energyctl.core.errors import StoreError
 from energyctl.core.plan import CostSplit, Plan, PlanStatus, Provenance
 from energyctl.core.points import Quality
-from energyctl.core.records import JournalKind, Owned
+from energyctl.core.records import JournalKind, Owned, Past
 from energyctl.core.timeline import Horizon
 from energyctl.store import Batch, Store
 
@@ -240,3 +240,33 @@ def test_a_batch_is_all_or_nothing(store, sample, entry):
 def test_a_reader_cannot_write(store, path):
     with Store.open(path, read_only=True) as reader, pytest.raises(StoreError, match="for reading only"):
         reader.commit(Batch())
+
+
+def past(point, **more):
+    return Past(point, datetime(2026, 1, 15, tzinfo=UTC), 1234.5, "a boot", **more)
+
+
+def test_what_points_have_been_through_is_kept_the_newest_of_each(store):
+    first = past("hp.run", changed_s=3.5, on=True, switched_s=7.0, tokens=1.25, day="2026-01-15", writes=4)
+    store.commit(Batch(pasts=(past("hp.run"), past("bat.set", on=False))))
+    store.commit(Batch(pasts=(first,)))
+    assert store.pasts() == [past("bat.set", on=False), first]
+
+
+@pytest.mark.parametrize(
+    ("lines", "ours"),
+    [
+        ([], ()),
+        ([("intent", 5.0)], (5.0,)),
+        ([("intent", 5.0), ("own", 7.0), ("written", 5.1)], (5.1, 5.0)),
+        ([("intent", 5.0), ("own", 7.0), ("written", 5.0), ("intent", 8.0), ("failed", 6.0)], (6.0, 8.0, 5.0)),
+        ([("intent", 4.0), ("written", 4.0), ("intent", 5.0), ("written", 5.0), ("failed", None)], (5.0,)),
+        ([("intent", 4.0), ("released", 7.0), ("own", 7.0), ("written", 4.5)], (4.5,)),
+        ([("own", 7.0), ("release", 7.0)], ()),
+    ],
+)
+def test_what_we_may_have_left_at_an_owned_point(store, entry, lines, ours):
+    """What took effect last and what was tried since, newest first; what was there before us is not ours."""
+    store.commit(Batch(journal=tuple(entry(JournalKind(kind), "bat.set", value) for kind, value in lines)))
+    store.commit(Batch(journal=(entry(JournalKind.OWN, "bat.set", 7.0),)))
+    assert [item.ours for item in store.owned()] == [ours]

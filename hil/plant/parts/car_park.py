@@ -93,11 +93,11 @@ class Bay:
 
     @property
     def charged_kwh(self) -> float:
-        return sum(self._park.state.there[stay].charged_kwh for stay in self.stays)
+        return sum((self._park.state.there[stay].charged_kwh for stay in self.stays), 0.0)
 
     @property
     def missing_kwh(self) -> float:
-        return sum(missing_kwh(stay, self._park.state.there[stay]) for stay in self.stays)
+        return sum((missing_kwh(stay, self._park.state.there[stay]) for stay in self.stays), 0.0)
 
     def prepare(self, local: datetime) -> None:
         self._park.come_and_go(local)
@@ -106,4 +106,4 @@ class Bay:
         return self._park.receive(self, needs_kwh, local)
 
     def charge(self, limit_a: float, now: Moment) -> float:
-        return sum(self._park.flow.power_kw[stay.car] for stay in self.stays)
+        return sum((self._park.flow.power_kw[stay.car] for stay in self.stays), 0.0)

@@ -10,7 +10,15 @@ FROST = Frost(kind="frost", temp="d.air", setpoint="d.set", below="5 °C", until
 
 def test_it_begins_below_holds_until_well_above_and_ends(asked):
     rule = asked(FROST)
-    course = [(6.0, {}), (5.0, {}), (4.9, {"set": 12.0}), (5.5, {"set": 12.0}), (7.9, {"set": 12.0}), (8.0, {}), (5.1, {})]
+    course = [
+        (6.0, {}),
+        (5.0, {}),
+        (4.9, {"set": 12.0}),
+        (5.5, {"set": 12.0}),
+        (7.9, {"set": 12.0}),
+        (8.0, {}),
+        (5.1, {}),
+    ]
     assert [(air, rule.look(air=air, set=10.0)) for air, _ in course] == course
 
 

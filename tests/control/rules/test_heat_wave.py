@@ -7,7 +7,14 @@ from energyctl.config.rules import HeatWave
 from .conftest import START
 
 WAVE = HeatWave(
-    kind="heat-wave", outdoor="d.out", temp="d.air", setpoint="d.set", vent="d.vent", mode="d.mode", above="35 °C", days=2
+    kind="heat-wave",
+    outdoor="d.out",
+    temp="d.air",
+    setpoint="d.set",
+    vent="d.vent",
+    mode="d.mode",
+    above="35 °C",
+    days=2,
 )
 
 

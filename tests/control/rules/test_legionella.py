@@ -1,12 +1,21 @@
 """The legionella cycle: weeks of virtual time, against the rule that a week never passes without an hour at 60 °C."""
 
+from itertools import pairwise
+
 import pytest
 
 from energyctl.config.rules import Legionella
 
 HOUR, DAY = 3600.0, 86_400.0
 CYCLE = Legionella(
-    kind="legionella", temp="d.tank", setpoint="d.set", reach="60 °C", to="65 °C", hold="1 h", every="7 d", hours="02:00-05:00"
+    kind="legionella",
+    temp="d.tank",
+    setpoint="d.set",
+    reach="60 °C",
+    to="65 °C",
+    hold="1 h",
+    every="7 d",
+    hours="02:00-05:00",
 )
 
 
@@ -35,7 +44,7 @@ def test_a_tank_nobody_knows_of_is_proven_in_the_next_hours_and_then_every_week(
     seen = live(asked(CYCLE), 30)
     ends = proven(seen)
     assert ends[0] < 24.0, "it was due at once, in the next quiet hours"
-    gaps = [after - before for before, after in zip(ends, ends[1:], strict=False)]
+    gaps = [after - before for before, after in pairwise(ends)]
     assert len(gaps) == 4
     assert all(5 * 24 < gap <= 7 * 24 for gap in gaps)
     first_wish = next(hour for hour, wanted, _ in seen if wanted)

@@ -52,7 +52,9 @@ def test_the_course_of_a_morning(asked):
 
 
 def test_cold_water_is_the_other_way_round(asked):
-    cold = RULE.model_copy(update={"trim": 0.5, "respond": -1.0, "most": -2.0, "start": 40.0, "ignore": 0, "running": None})
+    cold = RULE.model_copy(
+        update={"trim": 0.5, "respond": -1.0, "most": -2.0, "start": 40.0, "ignore": 0, "running": None}
+    )
     rule = asked(cold)
     at(rule, 0)
     assert at(rule, 600, a=21.6) == 38.0, "too warm, counted twice"

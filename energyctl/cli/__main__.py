@@ -1,0 +1,5 @@
+"""`python -m energyctl.cli`: the commands, for services, which name the interpreter."""
+
+from .main import main
+
+main()
