@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 
 from energyctl.core.clock import Clock
 from energyctl.core.driver import Device
-from energyctl.core.points import Access, Point, ProcessImage
+from energyctl.core.points import Point, ProcessImage
 from energyctl.core.records import Past
 
 from .gate import LastWrite, PointLimits, is_on
@@ -61,7 +61,7 @@ class Wear:
     def refit(self, devices: Mapping[str, Device], limits: Mapping[str, PointLimits]) -> None:
         """These are the devices and limits from now on; what points have been through stays."""
         self._points: dict[str, Point] = {k: p for device in devices.values() for k, p in device.points.items()}
-        self._limits = {k: limit for k, limit in limits.items() if self._points[k].access is Access.READ_WRITE}
+        self._limits = {k: limit for k, limit in limits.items() if limit.remembers or limit.max_step is not None}
         flash = {
             f"{device.id}.{name}"
             for device in devices.values()
@@ -149,7 +149,7 @@ class Wear:
             self._unsaved.add(point)
 
     def last_writes(self, held: Mapping[str, Holding]) -> dict[str, LastWrite]:
-        """What the gate needs to know of every point that is held or has limits of its own."""
+        """What the gate needs to know of every point that is held, or that may not change at any time or by any step."""
         found = {}
         for point in {**self._limits, **held}:
             state, holding = self._state(point), held.get(point)

@@ -5,7 +5,7 @@ Rules every driver keeps (the contract tests in tests/drivers hold them):
   Sample with a reason; a device that cannot be reached or does not answer raises LinkError or LinkTimeout.
 - after a timeout nothing that arrives late is ever taken for an answer.
 - `write` carries out a Command's steps in order. If the device refuses one, those already done are undone, last first,
-  to the values read before the first step.
+  to the values read before the first step; if it does not answer one, that one as well, as far as it can be reached.
 - one link is used by one caller at a time; a driver serialises what must be serialised and may be called concurrently.
 - nothing is retried inside a driver: retry, back-off and quarantine are the acquisition's, in one place.
 - no library error, type or handle crosses this boundary.

@@ -22,9 +22,8 @@ from pathlib import Path
 
 from energyctl.config.accepted import Accepted
 from energyctl.config.site import MODES, Mode
-from energyctl.config.snapshot import site_id
 from energyctl.core.clock import Clock, LiveClock
-from energyctl.core.errors import ConfigError, EnergyctlError
+from energyctl.core.errors import ConfigError, EnergyctlError, StoreError
 from energyctl.core.people import user_name
 from energyctl.store import Store
 
@@ -33,9 +32,8 @@ from .ground import Ground
 from .joining import Place
 from .links import Links
 from .lockstep import Lockstep, SiteClock
-from .paths import StatePaths, state_dir
 from .reload import Reloader
-from .returning import claim, one_daemon, remember, return_owned
+from .returning import claim, located, one_daemon, remember, return_owned
 from .server import ControlServer
 from .starting import Choice, choose
 from .succession import Succession
@@ -61,7 +59,7 @@ class Options:
 
 async def run(options: Options) -> int:
     """Run a daemon until it is told to stop. Returns the exit code. Raises EnergyctlError when it cannot start."""
-    paths = _paths(options)
+    paths = located(options.site, options.state)
     accepted = Accepted(paths.config)
     stop = asyncio.Event()
     async with AsyncExitStack() as stack:
@@ -98,33 +96,27 @@ async def run(options: Options) -> int:
         return await succession.run(stop, reloader)
 
 
-def _paths(options: Options) -> StatePaths:
-    """Where the state is; a site file that cannot be read matters only when nothing else says so. Raises ConfigError."""
-    try:
-        return state_dir(site_id(options.site), options.state)
-    except ConfigError:
-        told = state_dir("", options.state)
-        if told.root.name and Accepted(told.config).current() is not None:
-            return told
-        raise
-
-
 async def _take_office(choice: Choice, accepted: Accepted, store: Store, clock: Clock) -> Choice:
     """Accept what was chosen, after what the configuration before it left on devices that leave has been handed back."""
     if not choice.is_new:
         return choice
-    if choice.before is not None and choice.change is not None:
-        await return_owned(choice.before, store, clock, {}, accepted.sites())
-        held = {item.point.partition(".")[0] for item in store.owned()}
-        stuck = sorted(held.intersection(choice.change.replaced))
+    before = choice.before
+    if before is None or choice.change is None:
+        accepted.accept(choice.version)
+        return choice
+    await return_owned(before, store, clock, {}, accepted.sites())
+    held = {item.point.partition(".")[0] for item in store.owned()}
+    stuck = ", ".join(sorted(held.intersection(choice.change.replaced)))
+    try:
         if stuck:
-            why = (
-                f"{', '.join(stuck)}: becomes another device, and what is held of the one before cannot be handed back"
+            raise ConfigError(
+                f"{stuck}: becomes another device, and what is held of the one before cannot be handed back"
             )
-            current = accepted.current()
-            assert current is not None
-            return Choice(choice.before, current, False, untaken=why)
-    accepted.accept(choice.version)
+        accepted.accept(choice.version)
+    except (ConfigError, StoreError) as error:
+        current = accepted.current()
+        assert current is not None
+        return Choice(before, current, False, untaken=str(error))
     log.info("configuration number %d accepted (%s)", choice.version.number, choice.version.how)
     return choice
 

@@ -87,17 +87,38 @@ def remembered(paths: StatePaths) -> Path | None:
     return None
 
 
+def located(site_path: Path, state: Path | None) -> StatePaths:
+    """Where the state of a site file's site is. Raises ConfigError.
+
+    A file that cannot be read matters only when nothing else says where that is, or nothing has been accepted there.
+    """
+    try:
+        return state_dir(site_id(site_path), state)
+    except ConfigError:
+        told = state_dir("", state)
+        if Accepted(told.config).current() is None:
+            raise
+        return told
+
+
+def _readable_id(site_path: Path) -> str:
+    try:
+        return site_id(site_path)
+    except ConfigError:
+        return ""
+
+
 async def handback(site_path: Path, state: Path | None = None) -> list[HandedBack]:
     """Release everything the journal says is still ours, with the drivers of the configuration that was in force.
 
     The site file says which site it is; it counts for more only where no configuration has been accepted yet.
     """
-    name = site_id(site_path)
-    paths = state_dir(name, state)
+    paths = located(site_path, state)
     if not paths.store.exists():
         return []
     with one_daemon(paths), Store.open(paths.store) as store:
-        claim(paths, name, store)
+        if name := _readable_id(site_path):
+            claim(paths, name, store)
         accepted = Accepted(paths.config)
         known: list[Callable[[], Site]] = [*accepted.sites(), partial(load_site, site_path, resolve_secrets=True)]
         return await return_owned(known[0](), store, LiveClock(), {}, known[1:])

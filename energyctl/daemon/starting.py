@@ -19,7 +19,7 @@ from energyctl.config.accepted import Accepted, Version, next_version
 from energyctl.config.change import Change, compare
 from energyctl.config.site import Site
 from energyctl.config.snapshot import Snapshot, take
-from energyctl.core.errors import ConfigError
+from energyctl.core.errors import ConfigError, StoreError
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +72,7 @@ def choose(
         if snapshot.hash == current.left_aside and how == START:
             return unchanged(f"number {current.number} was gone back to instead")
         new = load(snapshot)
-    except ConfigError as error:
+    except (ConfigError, StoreError) as error:
         if current is None:
             raise
         return unchanged(str(error))

@@ -156,7 +156,6 @@ class Succession:
             await ground.links.open(site)
             new = Daemon(site, ground, old.place.succeed(site, ground.acquisition.states, epochs), history)
             await new.start_planner()
-            ground.dispatcher.disown(abandon)
             await old.controller.flush()
             await commit()
         except BaseException:
@@ -164,6 +163,8 @@ class Succession:
             await ground.links.open(old.site)
             ground.poll(old.site, [name for name in {*anew, *change.left} if name in old.site.devices])
             raise
+        ground.dispatcher.disown(abandon)
+        await old.controller.flush()
         await old.cease()
         self._make_known(old.site, site, change, anew)
         new.controller.succeed(old.controller)

@@ -337,3 +337,20 @@ def test_the_rounds_cost_little():
     day.run(1.0, 600 / H, step_s=1.0)
     each = (time.process_time() - begun) / 600
     assert each < 0.02, f"{each * 1e3:.2f} ms a cycle"
+
+
+def test_a_line_through_zero_is_split_exactly():
+    track = Track(3600.0, 10.0)
+    track.add(0.0, -10.0)
+    track.add(40.0, 30.0)
+    span = track.since(track.marks(3600.0)[0])
+    assert (span.area, span.positive, span.negative) == (400.0, 450.0, -50.0)
+
+
+def test_an_alarm_that_cannot_be_judged_any_more_stands():
+    day = Day().run(11, 0.5, constant(inverter__power=3.0))
+    assert day.run(11.5, 0.5, constant(inverter__power=None)).found >= {("pv-consumes", "inverter.power")}
+
+
+def test_what_an_inverter_takes_at_night_is_not_told():
+    assert Day().run(0, 1, constant(inverter__power=0.6)).told == []

@@ -63,22 +63,24 @@ async def test_shadow_says_with_a_plan_what_it_is_expected_to_save(bench):
     assert log(bench) == []
 
 
-async def test_one_device_is_only_monitored_while_another_is_controlled(bench):
-    rewrite(bench, "control", {"storage": "monitor"})
-    bench.devices["meter"].set("power", -90.0)  # 60 kW above what may be fed in; the battery could take 30 of it
+@pytest.mark.parametrize("mode", ["monitor", "shadow"])
+async def test_a_device_in_control_does_not_count_on_one_that_is_not(bench, mode):
+    rewrite(bench, "control", {"storage": mode})
+    bench.devices["meter"].set("power", -50.0)  # 20 kW above what may be fed in; the battery could take all of it
     bench.devices["inverter"].set("power", -40.0)
     await bench.start(*RULES)
     await bench.running()
     await bench.until(lambda: bench.written("inverter", "power_limit"))
     assert bench.devices["storage"].log == []
+    assert bool(await would(bench)) == (mode == "shadow")
     status = await bench.status()
     assert {one["device"]: one["mode"] for one in status["devices"]} == {
         "meter": "control",
         "inverter": "control",
-        "storage": "monitor",
+        "storage": mode,
     }
     blocked = {one["device"]: one["writes_blocked"] for one in status["devices"]}
-    assert blocked["inverter"] is None and "storage is in mode 'monitor'" in blocked["storage"]
+    assert blocked["inverter"] is None and f"storage is in mode '{mode}'" in blocked["storage"]
 
 
 async def test_what_is_off_is_not_asked_and_says_so(bench):

@@ -279,3 +279,12 @@ async def test_the_commands_from_diff_to_rollback(bench, capsys):
     bench.site.write_text("site: [")
     assert (await energyctl(capsys, "config", "plan", *here))[0] == 2
     assert number(bench) == 3 and await bench.stop(process) == 0
+
+
+async def test_what_a_killed_daemon_left_is_handed_back_whatever_has_become_of_the_site_file(bench):
+    process = await holding(bench)
+    await bench.stop(process, signal.SIGKILL)
+    bench.site.write_text("site: {half of a fi")
+    tool = await bench.start(module="energyctl.daemon.handback")
+    assert await asyncio.wait_for(tool.wait(), 30) == 0, bench.log()
+    assert bench.devices["storage"].values["setpoint_enable"] == 0.0

@@ -100,6 +100,8 @@ def passed() -> bytes | None:
 
 @dataclass
 class Client:
+    ctx = SimpleNamespace()
+
     """A client that can be connected and closed."""
 
     async def connect(self) -> bool:
