@@ -122,6 +122,7 @@ class Succession:
         old = self.daemon
         history = await old.history_for(site)
         leaving = Leaving({*change.left, *_switched_off(old.site, site)})
+        abandon = leaving.devices.intersection(abandon)
         async with old.controller.turn:
             old.controller.seams.bans.append(leaving)
         try:

@@ -100,9 +100,9 @@ def passed() -> bytes | None:
 
 @dataclass
 class Client:
-    ctx = SimpleNamespace()
-
     """A client that can be connected and closed."""
+
+    ctx = SimpleNamespace()
 
     async def connect(self) -> bool:
         return True
