@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 # The tests start many processes; with compiled modules kept they start four times faster.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test interop scenarios negative lint check bench lock clean setup
+.PHONY: demo test interop scenarios negative torture lint check bench lock clean setup
 
 demo: setup
 	@$(BIN)/energyctl demo
@@ -30,6 +30,10 @@ scenarios: setup
 # Every check and every kind of fault goes red for a planted defect of the daemon, and is green without; some ten minutes.
 negative: setup
 	@$(BIN)/python -m hil.testing.negative
+
+# The tests of the matrix's rows at their full counts, hours for all of them: make torture ROWS="35 36", TORTURE_<row>=N.
+torture: setup
+	@$(BIN)/python -m tests.torture_table $(ROWS)
 
 lint: setup
 	@$(BIN)/ruff check .

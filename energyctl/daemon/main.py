@@ -20,6 +20,7 @@ from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from energyctl.config import load_site
 from energyctl.config.accepted import Accepted
 from energyctl.config.site import MODES, Mode
 from energyctl.core.clock import Clock, LiveClock
@@ -64,6 +65,8 @@ async def run(options: Options) -> int:
     stop = asyncio.Event()
     async with AsyncExitStack() as stack:
         stack.enter_context(_stopped_by_signals(stop, options.stop_on_eof))
+        if not paths.root.exists():
+            load_site(options.site, resolve_secrets=True)  # a first start with a wrong file leaves nothing behind
         stack.enter_context(one_daemon(paths))
         lockstep = Lockstep(stop.set) if options.lockstep else None
         if lockstep is not None and options.lockstep is not None:

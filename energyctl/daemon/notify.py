@@ -11,7 +11,7 @@ import os
 import socket
 from contextlib import suppress
 
-WATCHDOG_S = 20.0
+WATCHDOG_S = 13.0
 """How long supervisors wait for a completed cycle unless they are told to be more patient."""
 
 

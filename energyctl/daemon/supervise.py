@@ -20,7 +20,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-WATCHDOG_S = 20.0
+WATCHDOG_S = 13.0
 START_S = 60.0
 EXIT_CRASHED = 70
 NOTHING_LEFT = (0, 2, 9)

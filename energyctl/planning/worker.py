@@ -19,6 +19,8 @@ from energyctl.core.errors import PlanError
 from energyctl.core.plan import Plan
 from energyctl.core.planner import PlanRequest
 
+from .sound import sound
+
 
 def serve(pipe: Connection, planner_name: str) -> None:
     """Answer requests until the parent closes the pipe or is gone; runs in the child, where SIGINT is blocked."""
@@ -28,7 +30,7 @@ def serve(pipe: Connection, planner_name: str) -> None:
         while True:
             request = pipe.recv()
             try:
-                answer: Plan | str = planner.plan(request)
+                answer: Plan | str = sound(planner.plan(request))
             except PlanError as error:
                 answer = str(error)
             except Exception as error:  # noqa: BLE001 - a planner is a plug-in: whatever it raises costs this plan only

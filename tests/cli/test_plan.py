@@ -87,7 +87,9 @@ def test_show(cli, daemon, state, site, as_text):
 def test_explain(cli, daemon, state, site):
     held = {"value": 25.0, "unit": "°C", "source": "guard:frost hp.set", "reason": "frost protection: hp.air is 4.0 °C"}
     others = [{"value": 20.0, "source": "plan:office", "reason": "plan: heat"}]
-    daemon.answers["status"] = {"held": {"hp.set": {**held, "instead_of": others}, "hp.two": {**held, "instead_of": []}}}
+    daemon.answers["status"] = {
+        "held": {"hp.set": {**held, "instead_of": others}, "hp.two": {**held, "instead_of": []}}
+    }
     daemon.answers["plan"] = plan_to_json(_plan())
     out = cli("plan", "explain", "--state", state, "--site", site).out
     text = "hp.set: the plan wants 20 °C, but guard:frost hp.set has it at 25 °C: frost protection: hp.air is 4.0 °C."

@@ -226,7 +226,14 @@ def test_status(cli, daemon, state):
     daemon.answers["status"] = {**STATUS, "devices": daemon.answers["devices"]}
     result = cli("status", "--state", state)
     assert (result.code, result.err) == (0, "")
-    for words in ("Town hall (hall): control, guided by plan", "-3.25 kW", "-5 kW", "dear hours", "instead of 1 kW by rule:battery", "no alarms"):
+    for words in (
+        "Town hall (hall): control, guided by plan",
+        "-3.25 kW",
+        "-5 kW",
+        "dear hours",
+        "instead of 1 kW by rule:battery",
+        "no alarms",
+    ):
         assert words in result.out
     assert (
         next(line for line in result.out.splitlines() if line.startswith(" inverter") or "inverter" in line).split()[1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import os
 import select
@@ -75,7 +76,7 @@ def test_from_start_to_hand_back(cli, running, state, monkeypatch):
     written = cli("point", "write", "storage.power_setpoint", "3 kW", "--for", "2m")
     assert (written.code, written.out) == (0, "storage.power_setpoint: 3 kW for 2m: effective\n"), written.err
     held = cli("status", "--json").json["held"]["storage.power_setpoint"]
-    assert (held["value"], held["source"]) == (3.0, "operator")
+    assert (held["value"], held["source"]) == (3.0, f"operator:{getpass.getuser()}")
     _await(cli, "point", "get", "storage.power", until=lambda found: abs(found[0]["value"] - 3.0) < 0.5)
     assert "operator" in cli("status").out
 
