@@ -80,7 +80,7 @@ def run(row: int, files: Sequence[Path]) -> Row:
         ]
         begun = time.monotonic()
         done = subprocess.run(  # noqa: PLW1510 - the report says what failed
-            [*command, "--junitxml", str(report), "-k", names, *map(str, files)],
+            [*command, "--show-capture=no", "--junitxml", str(report), "-k", names, *map(str, files)],
             cwd=ROOT,
             env={**os.environ, "TORTURE": "1", "TORTURE_LOG": str(log)},
             stdin=subprocess.DEVNULL,

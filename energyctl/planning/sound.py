@@ -16,7 +16,7 @@ from energyctl.core.plan import Plan
 def sound(plan: object) -> Plan:
     """The plan as it is. Raises PlanError when it cannot be followed, saying why."""
     if type(plan) is not Plan:
-        raise PlanError(f"the planner returned no plan but a {type(plan).__name__}")
+        raise PlanError(f"the planner returned no plan but {plan!r:.60}")
     for wrong in _faults(plan):
         raise PlanError(f"the plan cannot be followed: {wrong}")
     return plan

@@ -125,6 +125,9 @@ def intervals(evidence: Evidence) -> Finding:
             looked += 1
             last = changed if changed is not None and changed.time >= before.time else _changed(point, before, ledger)
             passed = (after.time - last.time).total_seconds()
+            found = ledger.found(point, last.time)
+            if changed is None and found is not None and ledger.same(point, last.value or 0.0, found):
+                passed = math.inf  # the first command was what had been there: no change
             if passed < least - evidence.slack_s - 1e-3:
                 wrong.append(
                     Wrong(after.time, f"{told(after)}, {spell(passed)} after the last change; at least {spell(least)}")
