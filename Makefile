@@ -5,11 +5,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+MUTMUT := mutmut==3.8.1
+MUTATED := energyctl drivers optimizer hil sites tests
 
 # The tests start many processes; with compiled modules kept they start four times faster.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test interop scenarios negative torture lint check bench lock clean setup
+.PHONY: demo test interop scenarios negative torture mutants lint check bench lock clean setup
 
 demo: setup
 	@$(BIN)/energyctl demo
@@ -34,6 +36,24 @@ negative: setup
 # The tests of the matrix's rows at their full counts, hours for all of them: make torture ROWS="35 36", TORTURE_<row>=N.
 torture: setup
 	@$(BIN)/python -m tests.torture_table $(ROWS)
+
+# Small changes to the code that decides on writes and alarms, one at a time: at least 90 % have to turn a test red. Some
+# minutes; in a copy of the tree, with an environment of its own.
+mutants:
+	@mkdir -p build/mutants
+	@cd build/mutants && rm -rf mutants $(MUTATED)
+	@cp -pR $(MUTATED) Makefile pyproject.toml README.md LICENSE requirements.lock requirements-boot.lock build/mutants
+	@$(MAKE) --no-print-directory -C build/mutants setup
+	@cd build/mutants && if command -v uv >/dev/null 2>&1; then VIRTUAL_ENV=$(VENV) uv pip install -q $(MUTMUT); \
+	  else $(BIN)/python -m pip install -q --disable-pip-version-check $(MUTMUT); fi
+	@cd build/mutants && TORTURE_35=1000 $(BIN)/mutmut run --max-children 2 >log 2>&1 || { tail -n 30 log; exit 1; }
+	@cd build/mutants && $(BIN)/mutmut results --all true | awk -F '[.:] *' ' \
+	  NF < 4 { next } \
+	  { all[$$3]++; n++ } \
+	  $$NF == "killed" || $$NF == "timeout" { killed[$$3]++; k++; next } \
+	  { print } \
+	  END { for (m in all) printf "%-12s %4d of %4d killed\n", m, killed[m], all[m]; \
+	        printf "%-12s %4d of %4d killed, %.1f %%\n", "all", k, n, 100 * k / n; exit n == 0 || k < 0.9 * n }'
 
 lint: setup
 	@$(BIN)/ruff check .

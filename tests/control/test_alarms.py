@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from energyctl.control.alarm_kinds import KINDS, AlarmKind
-from energyctl.control.alarms import FLAPS, FORGOTTEN_S, QUIET_S, SETTLE_S, Alarm, Alarms
+from energyctl.control.alarms import FLAP_WINDOW_S, FLAPS, FORGOTTEN_S, QUIET_S, SETTLE_S, Alarm, Alarms, explains
 from energyctl.core.errors import ConfigError
 from energyctl.core.severity import Severity
 
@@ -22,8 +22,8 @@ DELAY_S = KINDS[SLOW].delay_s
 class Desk:
     """Alarms with everything they tell."""
 
-    def __init__(self, restored=()):
-        self.s = 0.0
+    def __init__(self, restored=(), at_s=0.0):
+        self.s = at_s
         self.journal, self.told = [], []
         self.alarms = Alarms(self.journal.append, lambda: self.s, lambda what, alarm: self.told.append((what, alarm)))
         self.alarms.restore(restored, START)
@@ -50,9 +50,12 @@ class Desk:
 
 
 def test_an_alarm_is_raised_once_counted_and_cleared():
-    desk = Desk().say(True).after(5).say(True)
+    desk = Desk().say(True)
+    assert desk.alarms.standing[0].last_seen == START
+    desk.after(5).say(True)
     alarm = desk.alarms.standing[0]
-    assert (alarm.count, alarm.raised_at, alarm.last_seen) == (2, START, START + timedelta(seconds=5))
+    assert (alarm.count, alarm.times) == (2, 1)
+    assert (alarm.raised_at, alarm.last_seen) == (START, START + timedelta(seconds=5))
     assert alarm.severity is Severity.CRITICAL
     desk.after(5).say(False).say(False)
     assert desk.standing == [] and [a.cleared_at for a in desk.journal] == [None, START + timedelta(seconds=10)]
@@ -91,13 +94,18 @@ def test_what_does_not_stand_cannot_be_acknowledged():
     desk = Desk().say(True)
     with pytest.raises(ConfigError, match="no alarm 'meter-lost meter' stands; there are 'device-lost meter'"):
         desk.alarms.acknowledge("meter-lost", "meter", "anna", "", START)
+    desk.say(True, subject="storage")
+    with pytest.raises(ConfigError, match=r"there are 'device-lost meter', 'device-lost storage'$"):
+        desk.alarms.acknowledge("meter-lost", "meter", "anna", "", START)
+    with pytest.raises(ConfigError, match=r"no alarm 'meter-lost meter' stands; none does$"):
+        Alarms().acknowledge("meter-lost", "meter", "anna", "", START)
 
 
 def test_what_follows_from_another_is_kept_and_journaled_but_not_announced():
     desk = Desk().say(True).say(True, "meter-lost", "meter.power")
     assert desk.standing == [("device-lost", "meter"), ("meter-lost", "meter.power")]
     assert [alarm.name for alarm in desk.journal] == ["device-lost", "meter-lost"]
-    assert desk.alarms.standing[1].follows == "device-lost meter"
+    assert [alarm.follows for alarm in desk.alarms.standing] == ["", "device-lost meter"]
     assert desk.heard() == [("raised", "device-lost")]
     desk.say(False).after(1)  # the device is back and the meter's value is still missing: now it is news
     assert desk.heard()[1:] == [("cleared", "device-lost"), ("raised", "meter-lost")]
@@ -136,6 +144,104 @@ def test_slow_returns_are_no_flapping():
     assert desk.standing == [] and len(desk.journal) == 6 * FLAPS
 
 
+@pytest.mark.parametrize(("span_s", "flaps"), [(FLAP_WINDOW_S, True), (FLAP_WINDOW_S + 1, False)])
+def test_it_comes_and_goes_when_the_last_few_times_fell_into_the_window(span_s, flaps):
+    """However long it has been running, and however often it came slowly before."""
+    desk = Desk(at_s=5000.0)
+    for _ in range(FLAPS + 1):
+        desk.say(True).say(False).after(2 * FLAP_WINDOW_S)
+    for number in range(FLAPS):
+        desk.say(True)
+        assert desk.alarms.standing[0].times == (FLAPS if flaps and number == FLAPS - 1 else 1)
+        if number < FLAPS - 1:
+            desk.say(False).after(span_s / (FLAPS - 1))
+    assert (desk.say(False).standing == []) == (not flaps)
+
+
+def test_what_came_and_went_and_was_quiet_is_an_alarm_like_any_other():
+    desk = Desk()
+    for _ in range(FLAPS + 3):
+        desk.say(True).after(5).say(False).after(5)
+    assert desk.after(QUIET_S).standing == []
+    assert desk.say(True).say(False).standing == []
+
+
+def test_alarms_of_several_subjects_are_no_flapping():
+    desk = Desk()
+    for number in range(FLAPS + 1):
+        desk.say(True, subject=f"meter{number}").say(False, subject=f"meter{number}")
+    assert desk.standing == []
+
+
+def test_alarms_with_a_delay_may_come_and_go_slowly():
+    desk = Desk()
+    for _ in range(FLAPS + 1):
+        desk.say(True, SLOW, "hp.temp").after(DELAY_S)
+        assert desk.standing == [(SLOW, "hp.temp")]
+        desk.say(False, SLOW, "hp.temp")
+    assert desk.standing == [] and len(desk.journal) == 2 * FLAPS + 2
+
+
+def test_doubt_begins_a_delay_anew_and_changes_nothing_that_stands():
+    desk = Desk().say(True).say(True, SLOW, "hp.temp").after(DELAY_S - 1)
+    desk.alarms.doubt(SLOW, "hp.temp")
+    desk.alarms.doubt("device-lost", "meter")
+    assert desk.say(True, SLOW, "hp.temp").after(DELAY_S - 1).standing == [("device-lost", "meter")]
+    assert (SLOW, "hp.temp") in desk.after(1).standing
+
+
+def test_without_a_clock_of_their_own_alarms_go_by_the_times_they_are_given():
+    alarms = Alarms()
+    alarms.restore([OLD], START)
+    alarms.raise_(SLOW, "hp.temp", "cold", START)
+    alarms.tick(START + timedelta(seconds=DELAY_S - 1))
+    assert [alarm.name for alarm in alarms.standing] == ["device-lost"]
+    alarms.tick(START + timedelta(seconds=DELAY_S))
+    assert [alarm.name for alarm in alarms.standing] == ["device-lost", SLOW]
+    alarms.tick(START + timedelta(seconds=FORGOTTEN_S))
+    assert [alarm.name for alarm in alarms.standing] == [SLOW]
+
+
+def test_what_has_to_be_remembered_is_counted_and_an_acknowledgement_is_announced():
+    desk, counts = Desk(), []
+    for step in (
+        lambda: desk.say(True),
+        lambda: desk.say(True),  # nothing new
+        lambda: desk.say(True, subject="storage"),
+        lambda: desk.alarms.acknowledge("device-lost", "meter", "anna", "", desk.now),
+        lambda: desk.say(False),
+        lambda: desk.say(False),
+        lambda: desk.say(False, subject="storage"),
+    ):
+        step()
+        counts.append(desk.alarms.changes)
+    assert counts == [1, 1, 2, 3, 4, 4, 5]
+    assert [what for what, _ in desk.told] == ["raised", "raised", "acknowledged", "cleared", "cleared"]
+    acknowledged = desk.told[2][1]
+    assert (acknowledged.subject, acknowledged.acknowledged_by) == ("meter", "anna")
+
+
+def test_an_alarm_that_nobody_listens_to_can_be_acknowledged():
+    alarms = Alarms()
+    alarms.raise_("device-lost", "meter", "no answer", START)
+    assert alarms.acknowledge("device-lost", "meter", "anna", "cable", START).note == "cable"
+
+
+@pytest.mark.parametrize(
+    ("cause", "subject", "follows"),
+    [
+        ("meter", "meter.power", True),
+        ("meter.voltage", "meter.power", True),
+        ("meter", "meter", True),
+        ("meter", "meter.phase.power", True),
+        ("storage", "meter.power", False),
+    ],
+)
+def test_an_alarm_follows_from_one_of_the_same_device(cause, subject, follows):
+    alarm = Alarm("meter-lost", subject, "", START)
+    assert explains(("device-lost", cause), alarm, KINDS["meter-lost"]) == follows
+
+
 OLD = Alarm(
     "device-lost", "meter", "no answer", START - timedelta(hours=1), acknowledged_at=START, acknowledged_by="bo"
 )
@@ -160,6 +266,48 @@ def test_after_a_restart_an_alarm_that_nobody_knows_any_more_is_cleared_in_time(
     desk = Desk([OLD]).after(FORGOTTEN_S - 1)
     assert desk.standing == [("device-lost", "meter")]
     assert desk.after(1).standing == []
+
+
+def test_a_restart_is_as_long_ago_as_it_is_however_long_the_machine_ran_before():
+    desk = Desk([OLD], at_s=5000.0).say(False).after(SETTLE_S - 1).say(False)
+    assert desk.standing == [("device-lost", "meter")]
+    desk = Desk([OLD], at_s=5000.0).after(FORGOTTEN_S - 1)
+    assert desk.standing == [("device-lost", "meter")]
+
+
+@pytest.mark.parametrize(("delay_s", "forgotten_s"), [(0.0, FORGOTTEN_S), (1800.0, 3600.0), (5000.0, 10_000.0)])
+def test_an_alarm_of_an_earlier_run_is_given_twice_its_delay(monkeypatch, delay_s, forgotten_s):
+    monkeypatch.setitem(KINDS, "slow", AlarmKind("slow", Severity.WARNING, "Slow.", "Wait.", delay_s))
+    desk = Desk([replace(OLD, name="slow")]).after(forgotten_s - 1)
+    assert desk.standing == [("slow", "meter")]
+    assert desk.after(1).standing == []
+
+
+def test_what_an_alarm_followed_from_in_an_earlier_run_is_not_taken_over():
+    desk = Desk([replace(OLD, follows="wrong-device meter")]).say(True).say(False)
+    assert desk.journal[-1].follows == ""
+
+
+def test_alarms_of_an_earlier_run_are_taken_over_once():
+    desk = Desk([OLD])
+    desk.alarms.restore([replace(OLD, subject="storage")], START)
+    assert desk.standing == [("device-lost", "meter")]
+
+
+def test_a_return_right_after_a_restart_counts_as_one():
+    desk = Desk([OLD]).say(False).say(True)
+    for _ in range(FLAPS - 1):
+        desk.say(False).say(True)
+    assert desk.say(False).standing == [("device-lost", "meter")]
+
+
+def test_slow_returns_after_a_restart_hide_no_fast_ones():
+    desk = Desk([OLD]).say(False).say(True)
+    for _ in range(FLAPS + 1):
+        desk.say(False).after(2 * FLAP_WINDOW_S).say(True)
+    for _ in range(FLAPS):
+        desk.say(False).say(True)
+    assert desk.say(False).standing == [("device-lost", "meter")]
 
 
 def test_an_alarm_goes_through_json_whole():

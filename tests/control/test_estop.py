@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -10,7 +10,7 @@ from energyctl.control.alarms import Alarms
 from energyctl.control.drain import Drain
 from energyctl.control.estop import EmergencyStop
 from energyctl.core.clock import LiveClock
-from energyctl.core.estop_file import Pressed, clear, press, pressed_at
+from energyctl.core.estop_file import NOT_KEPT, Pressed, clear, press, pressed_at
 from energyctl.core.points import ProcessImage
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -62,7 +62,7 @@ def test_whatever_is_in_its_place_stands_and_stays_when_it_cannot_be_removed(pat
 
 def test_what_was_known_stays_when_nothing_can_be_known(path, stop):
     stop.press("anna", "smoke")
-    assert stop.standing.by == "anna"
+    assert stop.standing.by == "anna" and datetime.now(UTC) - stop.standing.at < timedelta(minutes=1)
     path.unlink()
     path.parent.rmdir()
     path.parent.symlink_to(path.parent)  # a loop: neither there nor absent
@@ -75,7 +75,7 @@ def test_it_bans_everything_with_an_alarm_until_it_is_cleared(path, stop, alarms
     ban = stop.ban(IMAGE, 0.0)
     assert ban.rule == "estop" and "smoke" in ban.on("bat.set") and "smoke" in stop.barred("bat.set")
     stop.look(IMAGE, 0.0)
-    assert [(a.name, a.subject) for a in alarms.standing] == [("estop", "site")]
+    assert [(a.name, a.subject, a.text) for a in alarms.standing] == [("estop", "site", str(stop.standing))]
     again = EmergencyStop(path, LiveClock(), Alarms())
     assert again.standing == stop.standing, "a restart finds it"
     stop.clear()
@@ -88,11 +88,12 @@ def test_what_cannot_be_written_stands_as_long_as_the_daemon_and_is_tried_again(
     path.parent.touch()  # a file where the folder was: nothing can be made in it
     assert not stop.press("anna", "smoke")
     stop.look(IMAGE, 0.0)
-    assert stop.standing.by == "anna" and "could not be written down" in alarms.standing[0].text
+    assert alarms.standing[0].text == f"{stop.standing}; {NOT_KEPT}" and stop.standing.by == "anna"
     path.parent.unlink()
     path.parent.mkdir()
     stop.look(IMAGE, 0.0)
-    assert pressed_at(path).by == "anna" and "could not be written down" not in alarms.standing[0].text
+    assert (pressed_at(path).by, pressed_at(path).reason) == ("anna", "smoke")
+    assert alarms.standing[0].text == str(stop.standing)
     stop.clear()
     assert stop.standing is None
 
@@ -102,3 +103,9 @@ def test_draining_bans_everything_once_begun():
     assert drain.ban(IMAGE, 0.0) is None
     drain.by = "anna"
     assert "drained by anna" in drain.ban(IMAGE, 0.0).on("bat.set")
+
+
+def test_nothing_stands_where_nothing_was_ever_known(path, stop):
+    path.parent.rmdir()
+    path.parent.symlink_to(path.parent)
+    assert stop.standing is None and stop.ban(IMAGE, 0.0) is None

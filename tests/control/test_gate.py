@@ -83,6 +83,7 @@ REFUSED = [
 def test_refused_by(rule, setpoint, state):
     refusal = check(setpoint, state, NOW)
     assert refusal is not None and refusal.rule == rule
+    assert refusal.setpoint is setpoint
 
 
 def test_every_rule_has_a_case():
@@ -91,7 +92,15 @@ def test_every_rule_has_a_case():
 
 @pytest.mark.parametrize(
     "setpoint",
-    [wish("bat.set", 25.0), wish("bat.set", -30.0), wish("ahu.flush", 1.0), wish("hp.mode", 2), wish("hp.set", 22.9)],
+    [
+        wish("bat.set", 25.0),
+        wish("bat.set", 25.0 + 1e-9),  # so much is a rounding error
+        wish("bat.set", -30.0),
+        wish("bat.set", -30.0 - 1e-9),
+        wish("ahu.flush", 1.0),
+        wish("hp.mode", 2),
+        wish("hp.set", 22.9),
+    ],
 )
 def test_admitted(setpoint):
     assert check(setpoint, STATE, NOW) is None
@@ -100,6 +109,25 @@ def test_admitted(setpoint):
 def test_a_refusal_names_rule_values_and_limits():
     text = str(check(wish("bat.set", 40.0), STATE, NOW))
     assert text == "refused by rule 'limits': 40 kW is outside -30..25 kW of bat.set"
+
+
+UNITLESS = GateState({"fan.speed": Point(id="fan.speed", access=Access.READ_WRITE, minimum=0, maximum=1)}, {})
+
+
+@pytest.mark.parametrize(
+    ("setpoint", "state", "detail"),
+    [
+        (wish("fan.speed", 2.0), UNITLESS, "2 is outside 0..1 of fan.speed"),
+        (wish("ahu.flush", 0.5), STATE, "ahu.flush is a bool (0, 1), not 0.5"),
+        (wish("hp.mode", 3), STATE, "hp.mode is a enum (heat, cool), not 3"),
+        (wish("hp.set", 23.5), STATE, "a step of 3.5 exceeds 3 on hp.set"),
+        (wish("ahu.flush", 0.0), STATE, "ahu.flush changed 100 s ago and may change every 600 s"),
+        (wish("ahu.flush", 0.0), dwelling_for(0.4, on=True), "ahu.flush has been on for 0 s and stays so for 600 s"),
+        (wish("ahu.flush", 1.0), dwelling_for(9.0, on=False), "ahu.flush has been off for 9 s and stays so for 300 s"),
+    ],
+)
+def test_a_refusal_tells_what_it_saw(setpoint, state, detail):
+    assert check(setpoint, state, NOW).detail == detail
 
 
 @given(value=st.floats(allow_nan=True, allow_infinity=True))
@@ -146,6 +174,10 @@ def test_a_change_that_is_too_large_goes_in_steps():
         (wish("ahu.flush", 1.0), dwelling_for(300.0, on=False)),
         (wish("ahu.flush", 1.0), dwelling_for(0.0, on=True)),  # it is on already
         (wish("bat.set", 5.0), RAMPED),
+        (
+            wish("bat.set", 3.0 + 1e-9),
+            GateState(POINTS, {"bat.set": PointLimits(max_step=3.0)}, {"bat.set": LastWrite(0.0, 0.0)}),
+        ),
     ],
 )
 def test_what_has_stayed_long_enough_may_change_and_what_does_not_change_need_not_wait(setpoint, state):
@@ -155,8 +187,8 @@ def test_what_has_stayed_long_enough_may_change_and_what_does_not_change_need_no
 def test_a_ban_comes_before_what_is_only_too_early():
     """Else what is held of it would be kept, where a ban wants it handed back."""
     state = replace(dwelling_for(10.0, on=True), bans=(Ban("estop", {"*": "pressed"}),))
-    refusal = check(wish("ahu.flush", 0.0), state, NOW)
-    assert refusal is not None and refusal.rule == "estop"
+    refused = wish("ahu.flush", 0.0)
+    assert check(refused, state, NOW) == Refusal(refused, "estop", "pressed")
 
 
 def test_a_clock_that_goes_back_makes_no_dwell_shorter():
@@ -179,6 +211,9 @@ def test_what_nobody_wants_any_more_stays_for_its_least_time_unless_it_is_forbid
         ("bool", {}, 1, True),
         ("enum", {"off": 1, "heat": 2}, 1, False),
         ("enum", {"off": 1, "heat": 2}, 2, True),
+        ("enum", {}, 0, False),
+        ("enum", {}, 1, True),
+        ("number", {"eco": 5, "boost": 9}, 1.0, True),  # names for some values of a number are no switch
         ("number", {}, 0.0, False),
         ("number", {}, -5.0, False),
         ("number", {}, 0.1, True),
@@ -194,3 +229,26 @@ def test_a_first_step_towards_a_wish_starts_at_what_is_there():
     assert (found.value, refusal.rule) == (21.0, "rate")
     outside = replace(state, last={"hp.set": LastWrite(40.0, 0.0)})
     assert decide(wish("hp.set", 26.0), outside, None, NOW)[0] is None, "no step is taken outside the limits"
+
+
+def test_what_is_held_outlives_a_wish_that_comes_too_early_and_no_other():
+    held = wish("ahu.flush", 1.0)
+    assert decide(wish("ahu.flush", 0.0), STATE, held, NOW)[0] is held
+    found, refusal = decide(wish("ahu.flush", 0.5), STATE, held, NOW)
+    assert (found, refusal.rule) == (None, "type")
+
+
+@pytest.mark.parametrize(
+    ("last", "refused"),
+    [
+        (None, True),
+        (LastWrite(1.0, 0.0), False),  # it is in effect: wanting it again writes nothing
+        (LastWrite(1.0, 0.0, settled=False), True),
+        (LastWrite(2.0, 0.0), True),
+    ],
+)
+def test_a_memory_is_spared_of_all_but_what_writes_nothing(last, refused):
+    worn = {"bat.set": "written 3 times today"}
+    state = GateState(POINTS, LIMITS, {} if last is None else {"bat.set": last}, worn=worn)
+    refusal = check(wish("bat.set", 1.0), state, NOW)
+    assert (refusal and (refusal.rule, refusal.detail)) == (("wear", "written 3 times today") if refused else None)

@@ -28,12 +28,16 @@ CASES = [
     ("within the dead band of 0.2", {"bat.set": hold("bat.set", 5.0)}, {"bat.set": 5.19}, 10, []),
     ("beyond it", {"bat.set": hold("bat.set", 5.0)}, {"bat.set": 5.21}, 10, [("write", 5.21)]),
     ("half the lease gone, own watchdog", {"bat.set": hold("bat.set", 5.0)}, {"bat.set": 5.0}, 30, [("refresh", 5.0)]),
+    ("a third of it gone", {"bat.set": hold("bat.set", 5.0)}, {"bat.set": 5.0}, 29, []),
+    ("written of late", {"bat.set": hold("bat.set", 5.0, written_at=100.0)}, {"bat.set": 5.0}, 129, []),
     ("half the lease gone, no watchdog", {"ahu.on": hold("ahu.on", 1.0)}, {"ahu.on": 1.0}, 30, []),
     ("nobody wants it", {"bat.set": hold("bat.set", 5.0)}, {}, 10, [("release", 5.0)]),
     ("already being released", {"bat.set": hold("bat.set", 5.0, effect=Effect.RELEASING)}, {}, 10, []),
     ("not confirmed: again", {"bat.set": hold("bat.set", 5.0, effect=Effect.UNCONFIRMED)}, {"bat.set": 5.0}, 10, [("write", 5.0)]),
     ("held off", {"bat.set": hold("bat.set", 5.0, effect=Effect.HELD_OFF, hold_until=300)}, {"bat.set": 9.0}, 10, []),
     ("release failed: not at once again", {"bat.set": hold("bat.set", 5.0, effect=Effect.HELD_OFF, hold_until=20)}, {}, 10, []),
+    ("release failed: again when it is time", {"bat.set": hold("bat.set", 5.0, effect=Effect.HELD_OFF, hold_until=20)}, {}, 20, [("release", 5.0)]),
+    ("hold-off just over", {"ahu.on": hold("ahu.on", 1.0, effect=Effect.HELD_OFF, hold_until=300)}, {"ahu.on": 1.0}, 300, [("write", 1.0)]),
     ("hold-off over, same value", {"ahu.on": hold("ahu.on", 1.0, effect=Effect.HELD_OFF, hold_until=300)}, {"ahu.on": 1.0}, 301, [("write", 1.0)]),
     ("hold-off over", {"bat.set": hold("bat.set", 5.0, effect=Effect.HELD_OFF, hold_until=300)}, {"bat.set": 9.0}, 301, [("write", 9.0)]),
 ]  # fmt: skip
@@ -49,6 +53,8 @@ def test_reconcile(what, held, wanted, now, actions):
 def test_a_device_that_may_not_be_written_to_is_left_alone_with_all_that_is_ours_on_it():
     held = {"bat.set": hold("bat.set", 5.0), "ahu.on": hold("ahu.on", 1.0)}
     assert [a.point for a in reconcile(held, {}, POINTS, WATCHDOG, LEASE, 10.0, blocked={"bat"})] == ["ahu.on"]
+    assert [a.point for a in reconcile(held, {}, POINTS, WATCHDOG, LEASE, 10.0, blocked={"ahu"})] == ["bat.set"]
+    assert reconcile({"ahu.fan.on": hold("ahu.fan.on", 1.0)}, {}, POINTS, WATCHDOG, LEASE, 10.0, blocked={"ahu"}) == []
     assert (
         reconcile(held, {"bat.set": want("bat.set", 9.0)}, POINTS, WATCHDOG, LEASE, 99.0, blocked={"bat", "ahu"}) == []
     )
@@ -79,3 +85,36 @@ def test_renewing_moves_every_lease():
 
 def test_dead_bands():
     assert [dead_band(POINTS["bat.set"]), dead_band(POINTS["ahu.on"])] == [0.2, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("minimum", "maximum", "tolerance", "band"),
+    [
+        (None, None, 0.0, 0.0),
+        (0.0, None, 0.0, 0.0),
+        (None, 40.0, 0.0, 0.0),
+        (-40, 40, 0.5, 1.0),
+        (None, 40.0, 0.5, 1.0),
+    ],
+)
+def test_a_dead_band_is_twice_the_tolerance_where_a_range_has_no_end_or_is_small(minimum, maximum, tolerance, band):
+    assert dead_band(Point(id="a.b", minimum=minimum, maximum=maximum, tolerance=tolerance)) == band
+
+
+def test_what_waits_is_not_written_but_refreshed():
+    held, waiting = {"bat.set": hold("bat.set", 5.0)}, {"bat.set", "ahu.on"}
+
+    def actions(wishes, now_s):
+        done = reconcile(held, wishes, POINTS, WATCHDOG, LEASE, now_s, waiting=waiting)
+        return [(action.point, action.kind) for action in done]
+
+    assert actions({"bat.set": want("bat.set", 5.0), "ahu.on": want("ahu.on", 1.0)}, 30.0) == [
+        ("bat.set", ActionKind.REFRESH)
+    ]
+    assert actions({"bat.set": want("bat.set", 9.0)}, 10.0) == []
+    assert actions({}, 10.0) == [("bat.set", ActionKind.RELEASE)]
+
+
+def test_a_device_of_which_no_watchdog_is_known_has_none():
+    held, wishes = {"bat.set": hold("bat.set", 5.0)}, {"bat.set": want("bat.set", 5.0)}
+    assert reconcile(held, wishes, POINTS, {}, LEASE, 59.0) == []

@@ -124,10 +124,13 @@ def test_a_clock_that_falls_back_at_every_reboot_does_not_prolong_for_ever(path,
 
 def test_clear_by_pattern(path, clock):
     overrides = kept(path, clock)
+    told = []
+    overrides.on_change = lambda one, text: told.append((one.point, text))
     overrides.set({"bat.set": 5.0}, "bob", "", HOUR)
     assert overrides.clear("hp.*", "bob") == ["hp.zone1", "hp.zone2"]
     assert overrides.clear("hp.*", "bob") == []
     assert wanted(overrides, clock) == {"bat.set": 5.0}
+    assert told[1:] == [(zone, "override cleared by bob") for zone in ("hp.zone1", "hp.zone2")]
     assert overrides.keep()
     assert [one.point for one in Overrides(path, clock, "a").standing] == ["bat.set"]
 
@@ -151,3 +154,22 @@ def test_a_value_that_is_no_number_is_none(path, clock):
     kept(path, clock)
     path.write_text(path.read_text().replace("19.0", "NaN"))
     assert Overrides(path, clock, "a").standing == []
+
+
+def test_a_folder_that_is_gone_is_told_and_stops_nothing(path, clock, tmp_path):
+    overrides = Overrides(tmp_path / "gone" / "overrides.json", clock, "a")
+    overrides.set({"hp.zone1": 19.0}, "anna", "", HOUR)
+    assert not overrides.keep()
+    assert wanted(overrides, clock) == {"hp.zone1": 19.0}
+
+
+@pytest.mark.parametrize(("left_s", "points"), [(0.5, 2), (0.0, 0)])
+def test_a_restart_takes_over_what_has_any_time_left_and_nothing_else(path, clock, left_s, points):
+    kept(path, clock)
+    clock.go(2 * HOUR - left_s)
+    again, told = Overrides(path, clock, "a"), []
+    again.on_change = lambda one, text: told.append(text)
+    assert len(wanted(again, clock)) == points
+    clock.go(HOUR)
+    wanted(again, clock)
+    assert told == ["override over"] * points

@@ -29,3 +29,8 @@ def test_a_ban_of_sources_refuses_those_alone(source, banned):
     wish = Setpoint("bat.set", 5.0, Rank.OPTIMIZER, source, "because", 10.0)
     refusal = check(wish, GateState({"bat.set": POINT}, {}, bans=(ban,)), 0.0)
     assert (refusal.rule if refusal else None) == ("clock" if banned else None)
+
+
+def test_a_points_device_is_what_comes_before_the_first_dot():
+    assert Ban("mode", {"bat": "off"}).on("bat.inverter.set") == "off"
+    assert Ban("mode", {"bat.inverter": "off"}).on("bat.inverter.set") is None
