@@ -43,7 +43,12 @@ class Hour:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.environment = {**os.environ, "XDG_STATE_HOME": str(folder / "state"), "HOME": str(folder), "XDG_RUNTIME_DIR": str(folder)}
+        self.environment = {
+            **os.environ,
+            "XDG_STATE_HOME": str(folder / "state"),
+            "HOME": str(folder),
+            "XDG_RUNTIME_DIR": str(folder),
+        }
         self.background: list[subprocess.Popen[bytes]] = []
 
     def do(self, command: str) -> subprocess.CompletedProcess[str]:
