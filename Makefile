@@ -43,7 +43,7 @@ mutants:
 	@mkdir -p build/mutants
 	@cd build/mutants && rm -rf mutants $(MUTATED)
 	@cp -pR $(MUTATED) Makefile pyproject.toml README.md LICENSE requirements.lock requirements-boot.lock build/mutants
-	@$(MAKE) --no-print-directory -C build/mutants setup
+	@$(MAKE) -s -C build/mutants setup
 	@cd build/mutants && if command -v uv >/dev/null 2>&1; then VIRTUAL_ENV=$(VENV) uv pip install -q $(MUTMUT); \
 	  else $(BIN)/python -m pip install -q --disable-pip-version-check $(MUTMUT); fi
 	@cd build/mutants && TORTURE_35=1000 $(BIN)/mutmut run --max-children 2 >log 2>&1 || { tail -n 30 log; exit 1; }

@@ -2,7 +2,8 @@
 
 Only what was known when the plan was asked for is used (`Series.before(issued_at)`), and missing values are left out, never
 taken for zero. With too little history the prior stands in; with neither, what is measured now, or for the sun a usual
-sky; the method's name says so. Of a load that nothing at all is known of there is no honest forecast: PlanError.
+sky; the method's name says so, and also when nothing was measured for the last two hours. Of a load that nothing at all is
+known of there is no honest forecast: PlanError.
 Temperature: the mean of the last days at that hour, plus what it is off by now, which fades over ten hours; with less than
 most of a day known, the measured value with a usual daily swing.
 """
@@ -60,7 +61,15 @@ def _times(request: PlanRequest) -> Floats:
 
 
 def _forecast(need: Need, request: PlanRequest, values: Floats, method: str) -> Forecast:
-    return Forecast(need.point, request.horizon, tuple(values.tolist()), need.unit, request.issued_at, method)
+    said = method + _stale(need, request)
+    return Forecast(need.point, request.horizon, tuple(values.tolist()), need.unit, request.issued_at, said)
+
+
+def _stale(need: Need, request: PlanRequest) -> str:
+    """What the method's name adds when the record has ended some time ago."""
+    record = known(request.history.get(need.point), request.issued_at)
+    age_s = request.issued_at.timestamp() - record.time_s[-1] if len(record) else 0.0
+    return f"; nothing measured for {age_s / 3600:.0f} h" if age_s > _FRESH_S else ""
 
 
 def _weather(needs: Iterable[Need], made: dict[str, Forecast], request: PlanRequest) -> Weather | None:

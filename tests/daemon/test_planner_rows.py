@@ -7,6 +7,7 @@ is read from their own logs, what guided from the journal.
 from __future__ import annotations
 
 import asyncio
+import json
 import sqlite3
 import sys
 import textwrap
@@ -93,18 +94,12 @@ def unsent(request):
 class Planted:
     def plan(self, request):
         what = Path(os.environ["PLANTED"]).read_text()
-        if what.startswith("unchecked "):
-            worker.sound = lambda plan: plan
         return globals()[what.split()[-1]](request)
 
-class OfNothingOld:
-    '''The real one, which does not look how old a record is.'''
-    def plan(self, request):
-        from optimizer import forecast, planner
-        forecast.STALE_S = inf
-        return planner.planner.plan(request)
 
-planner, credulous = Planted(), OfNothingOld()
+planner = Planted()
+if Path(os.environ["PLANTED"]).read_text().startswith("unchecked "):
+    worker.sound = lambda plan: plan
 """
 FAILURES = {
     "infeasible": "infeasible: planted",
@@ -149,7 +144,7 @@ class Planner:
         info = folder / "planted-1.0.dist-info"
         info.mkdir(parents=True)
         (info / "METADATA").write_text("Metadata-Version: 2.1\nName: planted\nVersion: 1.0\n")
-        names = "planted = planted:planner\ncredulous = planted:credulous\n"
+        names = "planted = planted:planner\n"
         (info / "entry_points.txt").write_text(f"[energyctl.planners]\n{names}")
         (folder / "planted.py").write_text(textwrap.dedent(PLANTED))
         self.does("infeasible")
@@ -180,7 +175,7 @@ class Bare:
         return self
 
     async def missed(self) -> int:
-        said, _ = await self._process.communicate()
+        said, _ = await self._process.communicate(b"")
         return int(said)
 
     async def __aexit__(self, *exc):
@@ -243,7 +238,9 @@ async def test_row41_a_plan_that_ends_gives_way_to_the_rules_in_that_cycle(bench
     await told(bench, 13.0, TARGET_KW - 13.0)  # the good one is still there
     await told(bench, 13.0, -13.0)
     (left,) = journal(bench, "max(cycle)", "kind = 'note' and detail = 'rule'")
-    ((first,),) = journal(bench, "min(cycle)", f"cycle >= {left[0] - 1} and kind = 'intent' and source = 'rule:battery'")
+    ((first,),) = journal(
+        bench, "min(cycle)", f"cycle >= {left[0] - 1} and kind = 'intent' and source = 'rule:battery'"
+    )
     assert first == left[0]
 
 
@@ -275,3 +272,82 @@ worker.PlannerProcess.plan = plan
         await asked(bench)
         await asyncio.sleep(1.5)
         assert (await bench.status())["missed_cycles"] - before > await bare.missed() + 1
+
+
+def prior(bench, load_kw):
+    """A year of measured load from before, so high all day; None: no such file."""
+
+    def change(site):
+        site["resources"]["base"].pop("prior", None)
+        if load_kw is not None:
+            path = bench.site.parent / "prior.csv"
+            begin = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(days=30)
+            rows = (f"{begin + timedelta(hours=hour):%Y-%m-%dT%H:%MZ},{load_kw}" for hour in range(24 * 31))
+            path.write_text("\n".join(("time_utc,load_kw", *rows)))
+            site["resources"]["base"]["prior"] = str(path)
+
+    edit(bench.site, change)
+
+
+def remember(bench, ended_h, load_kw=8.0):
+    """Eight days of load in the store, that ended so long ago [h]."""
+    end = floor_time(datetime.now(UTC) - timedelta(hours=ended_h), 900)
+    bench.state.mkdir(exist_ok=True)
+    samples = tuple(Sample(BASE_LOAD, end - timedelta(seconds=900 * n - 1), load_kw) for n in range(8 * 96, 0, -1))
+    with Store.open(bench.paths.store) as store:
+        store.commit(Batch(samples))
+
+
+async def planned(bench):
+    """The method of the load's forecast, and what the plan could not keep, once there was a plan or none."""
+    await bench.start()
+    await bench.running()
+
+    async def tried():
+        status = await bench.status()
+        return status if status["plan_issued_at"] or status["plans_failed"] else None
+
+    status = await bench.until(tried, 40)
+    if not status["plans_made"]:
+        return None, await alarm(bench, "no-plan")
+    forecasts = json.loads((await bench.ask("plan"))["result"])["forecasts"]
+    return forecasts[BASE_LOAD]["method"], status["plan_not_met"]
+
+
+def within_limits(bench):
+    return all(abs(value) <= 30.0 for value in bench.written("storage", "power_setpoint"))
+
+
+@pytest.mark.parametrize(
+    ("load_kw", "ended_h", "method"),
+    [
+        (8.0, 0, "like days"),  # the control: nothing is wrong and nothing is said
+        (8.0, 26, "like days; nothing measured for 26 h"),
+        (8.0, None, "prior"),
+        (None, None, "persistence"),
+    ],
+    ids=["control", "stale", "no history", "nothing"],
+)
+async def test_row42_a_forecast_made_of_little_says_so_and_there_is_a_plan(bench, load_kw, ended_h, method):
+    prior(bench, load_kw)
+    if ended_h is not None:
+        remember(bench, ended_h)
+    assert await planned(bench) == (method, [])
+    await bench.until(lambda: bench.written("storage", "power_setpoint"))
+    assert within_limits(bench)
+
+
+async def test_row42_of_nothing_there_is_no_plan_but_the_rules(bench):
+    prior(bench, None)
+    bench.devices["storage"].set("power", float("nan"))
+    method, said = await planned(bench)
+    assert method is None and "nothing is known of site.base_load yet" in said
+    assert (await bench.status())["guided_by"] == "rule"
+
+
+async def test_row42_an_absurd_forecast_is_flagged_and_moves_nothing_beyond_its_limits(bench):
+    prior(bench, 1e6)
+    _, said = await planned(bench)
+    assert said, "an import limit of 60 kW cannot be kept with that"
+    await bench.until(lambda: bench.written("storage", "power_setpoint"))
+    assert within_limits(bench)
