@@ -17,7 +17,7 @@ demo: setup
 	@$(BIN)/energyctl demo
 
 test: setup
-	@$(BIN)/python -m pytest -n 2 --dist loadfile
+	@$(BIN)/python -m pytest -n 4 --dist loadfile
 
 # Other people's clients against the simulated devices; installs the clients (Debian packages as root, npm's in build/interop).
 interop: setup
