@@ -6,6 +6,7 @@ FUZZ_FRAMES sets how many frames each protocol gets (2,000 unless told), FUZZ_SE
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import socket
 import struct
@@ -33,6 +34,14 @@ PUSH_S = 5.0
 BATCH = 50
 """Frames between two valid requests."""
 TOWN_HALL = Path(__file__).parents[2] / "sites/larissa/town-hall.yaml"
+
+
+@pytest.fixture(autouse=True)
+def silence():
+    """What libraries log of mangled frames is no text that test reports could carry."""
+    logging.disable(logging.CRITICAL)
+    yield
+    logging.disable(logging.NOTSET)
 
 
 @pytest.fixture
