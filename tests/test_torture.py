@@ -62,6 +62,8 @@ def test_a_row_that_is_not_there(tmp_path, capsys):
     assert "no test is named test_row76_*; there are rows 7, 77, 78, 79" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("runs", "most"), [(0, None), (1, 0.95), (200, 0.01487), (1000, 0.00299), (100_000, 2.9957e-5)])
+@pytest.mark.parametrize(
+    ("runs", "most"), [(0, None), (1, 0.95), (200, 0.01487), (1000, 0.00299), (100_000, 2.9957e-5)]
+)
 def test_the_bound(runs, most):
     assert torture_table.bound(runs) == (None if most is None else pytest.approx(most, rel=0.002))
