@@ -294,6 +294,7 @@ def test_the_command_of_a_daemon():
 
 def test_the_child_of_the_parent_has_the_defect(monkeypatch):
     asked = []
+    monkeypatch.setattr("hil.testing.defects.plant", lambda name: None)  # for good, it would be, in this process
     monkeypatch.setattr(
         "energyctl.daemon.supervise.supervise", lambda args, program: asked.append((args, program)) or 7
     )
